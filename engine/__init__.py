@@ -1,0 +1,11 @@
+"""Studio's engine: candles in, a backtest out, and whether to believe it.
+
+A run is one chain (``pipeline.run``), each stage a package that sees only what stands before it:
+    data.load        candles, normalised, sliced, digested
+    features.compute the indicators, shifted by one bar
+    strategy         a signal for each bar, and from it by ``risk`` a target weight
+    execution        the bar loop: fills, trades, equity
+    metrics          what it earned, then ``artifacts``: the files that hold it
+"""
+
+__version__ = "0.1.0"

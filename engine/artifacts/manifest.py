@@ -1,0 +1,204 @@
+"""The manifest: what pins every byte of a run, and the check of a directory against it."""
+
+import hashlib
+import json
+import platform
+import stat
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from engine.errors import VerificationError
+from engine.execution import kernel_is_compiled, load_kernel
+from engine.identity import SCHEMA, canonical_hash, library_versions
+from engine.records import Identity
+
+MANIFEST = "manifest.json"
+MIME_TYPES = {
+    ".json": "application/json",
+    ".parquet": "application/vnd.apache.parquet",
+    ".png": "image/png",
+}
+# What manifest_hash leaves out: itself, and where the run happened.
+UNHASHED = ("environment", "manifest_hash")
+MAX_MANIFEST_BYTES = 1 << 20
+
+
+def build_manifest(identity: Identity, folder: Path, names: list[str]) -> dict[str, Any]:
+    """Return the manifest of the files ``names`` in ``folder``."""
+    manifest: dict[str, Any] = {
+        "run_hash": identity.run_hash,
+        "config_hash": identity.config_hash,
+        "candle_digest": identity.candle_digest,
+        "code_version": identity.code_version,
+        "plugins": list(identity.plugins),
+        "files": [_entry(folder / name) for name in sorted(names)],
+    }
+    manifest["manifest_hash"] = manifest_hash(manifest)
+    manifest["environment"] = environment()
+    return manifest
+
+
+def manifest_hash(manifest: Mapping[str, Any]) -> str:
+    """Return SHA-256(JCS(manifest without environment and manifest_hash))."""
+    return canonical_hash({key: value for key, value in manifest.items() if key not in UNHASHED})
+
+
+def environment() -> dict[str, Any]:
+    """Return where a run happened, as far as it could ever matter to its bytes."""
+    features = getattr(np._core._multiarray_umath, "__cpu_features__", {})  # noqa: SLF001  # numpy has no public name for it
+    return {
+        "python": platform.python_version(),
+        "implementation": sys.implementation.name,
+        "system": platform.system(),
+        "machine": platform.machine(),
+        # Scalar exp, log and pow round alike only among processors with fused multiply-add.
+        "fma": bool(features.get("FMA3", False)),
+        "kernel": "compiled" if kernel_is_compiled(load_kernel("auto")) else "interpreted",
+        "libraries": dict(library_versions()),
+    }
+
+
+def _entry(path: Path) -> dict[str, Any]:
+    return {
+        "name": path.name,
+        "sha256": file_sha256(path),
+        "size": path.stat().st_size,
+        "mime": MIME_TYPES[path.suffix],
+    }
+
+
+def file_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file, read in pieces."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@dataclass(frozen=True)
+class FileCheck:
+    """Whether one file is what the manifest says; ``reason`` where it is not."""
+
+    name: str
+    ok: bool
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What a directory looks like beside its manifest."""
+
+    manifest: Mapping[str, Any]
+    manifest_ok: bool
+    files: tuple[FileCheck, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Tell whether everything matches."""
+        return self.manifest_ok and all(check.ok for check in self.files)
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Return the manifest of a run's directory.
+
+    Raises
+        VerificationError where there is none, or none that can be read.
+    """
+    path = folder / MANIFEST
+    try:
+        if not stat.S_ISREG(path.lstat().st_mode):
+            message = f"{MANIFEST} is not a regular file"
+            raise VerificationError(message)
+        with path.open("rb") as file:
+            text = file.read(MAX_MANIFEST_BYTES + 1)
+        manifest = json.loads(text) if len(text) <= MAX_MANIFEST_BYTES else None
+    except OSError as fault:
+        reason = "there is none" if isinstance(fault, FileNotFoundError) else "it cannot be read"
+        message = f"{folder} has no {MANIFEST} to verify against: {reason}"
+        raise VerificationError(message) from None
+    except (ValueError, RecursionError):
+        manifest = None
+    if not _well_formed(manifest):
+        message = f"{MANIFEST} in {folder} is not the manifest of a run"
+        raise VerificationError(message)
+    checked: dict[str, Any] = manifest
+    return checked
+
+
+def _well_formed(manifest: Any) -> bool:
+    texts = ("run_hash", "config_hash", "candle_digest", "code_version", "manifest_hash")
+    return (
+        isinstance(manifest, dict)
+        and all(isinstance(manifest.get(name), str) for name in texts)
+        and isinstance(manifest.get("plugins"), list)
+        and isinstance(manifest.get("files"), list)
+        and all(
+            isinstance(entry, dict)
+            and isinstance(entry.get("name"), str)
+            and isinstance(entry.get("sha256"), str)
+            and isinstance(entry.get("size"), int)
+            for entry in manifest["files"]
+        )
+    )
+
+
+def verify(folder: Path) -> Verification:
+    """Return how the files in ``folder`` compare with its manifest.
+
+    A missing, changed, linked or additional file is not ok, nor is a manifest whose own hash, or
+    whose run hash over the configuration, does not come out.
+
+    Raises
+        VerificationError where there is no manifest to compare with.
+    """
+    manifest = read_manifest(folder)
+    checks = [_check(folder, entry) for entry in manifest["files"]]
+    listed = {entry["name"] for entry in manifest["files"]} | {MANIFEST}
+    extra = sorted(path.name for path in folder.iterdir() if path.name not in listed)
+    checks += [FileCheck(name, ok=False, reason="is not in the manifest") for name in extra]
+    checks.sort(key=lambda check: check.name)
+    return Verification(manifest, _hashes_agree(folder, manifest), tuple(checks))
+
+
+def _check(folder: Path, entry: Mapping[str, Any]) -> FileCheck:
+    name = entry["name"]
+    if Path(name).name != name or name in {"", ".", ".."}:
+        return FileCheck(name, ok=False, reason="is not a plain file name")
+    path = folder / name
+    try:
+        found = path.lstat()
+        if not stat.S_ISREG(found.st_mode):
+            return FileCheck(name, ok=False, reason="is not a regular file")
+        if found.st_size != entry["size"]:
+            reason = f"has {found.st_size} bytes instead of {entry['size']}"
+            return FileCheck(name, ok=False, reason=reason)
+        if file_sha256(path) != entry["sha256"]:
+            return FileCheck(name, ok=False, reason="has been changed")
+    except FileNotFoundError:
+        return FileCheck(name, ok=False, reason="is missing")
+    except OSError:
+        return FileCheck(name, ok=False, reason="cannot be read")
+    return FileCheck(name, ok=True)
+
+
+def _hashes_agree(folder: Path, manifest: Mapping[str, Any]) -> bool:
+    try:
+        if manifest_hash(manifest) != manifest["manifest_hash"]:
+            return False
+        config = json.loads((folder / "config.json").read_bytes())
+        whole = {
+            "schema": SCHEMA,
+            "config": config,
+            "candle_digest": manifest["candle_digest"],
+            "code_version": manifest["code_version"],
+            "plugins": manifest["plugins"],
+        }
+        return (canonical_hash(config), canonical_hash(whole)) == (
+            manifest["config_hash"],
+            manifest["run_hash"],
+        )
+    except (OSError, ValueError, RecursionError):
+        return False

@@ -1,0 +1,163 @@
+"""Publishing: every artifact of a run into a temporary directory, then one rename."""
+
+import contextlib
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from enum import Enum
+from pathlib import Path
+from typing import IO, Any
+
+from engine.artifacts import tables
+from engine.artifacts.manifest import MANIFEST, build_manifest, read_manifest, verify
+from engine.artifacts.plot import draw
+from engine.artifacts.summary import metrics_document, summary_document
+from engine.errors import OutputError, StorageError, VerificationError
+from engine.identity import json_bytes
+from engine.records import BacktestResult, CancelCheck, Identity
+
+PARTIAL = ".partial"
+# Publishing takes seconds; what is older was left behind by a process that was killed.
+ABANDONED_AFTER_S = 3600.0
+
+Writer = Callable[[BacktestResult, IO[bytes]], None]
+
+
+class Place(Enum):
+    """What the directory asked for holds already."""
+
+    FREE = "free"
+    THIS_RUN = "this run"
+
+
+def inspect_place(place: Path, identity: Identity) -> Place:
+    """Return whether ``place`` is free for the run or already holds it, verified.
+
+    Raises
+        OutputError where it holds anything else.
+    """
+    if place.resolve() == Path.cwd():
+        message = "the current directory cannot become a run's directory; name one inside it"
+        raise OutputError(message)
+    try:
+        if not any(place.iterdir()):
+            return Place.FREE
+    except FileNotFoundError:
+        return Place.FREE
+    except OSError as fault:
+        reason = (fault.strerror or "it cannot be read").lower()
+        message = f"{place} cannot hold a run: {reason}"
+        raise OutputError(message) from None
+    with contextlib.suppress(VerificationError):
+        if read_manifest(place)["run_hash"] == identity.run_hash:
+            if verify(place).ok:
+                return Place.THIS_RUN
+            message = f"{place} holds this run, but its files do not verify; remove it or choose another place"
+            raise OutputError(message)
+    message = f"{place} already holds something else; choose an empty or new directory"
+    raise OutputError(message)
+
+
+def publish(result: BacktestResult, place: Path, check_cancelled: CancelCheck) -> dict[str, Any]:
+    """Write every artifact, make them durable, and rename them to ``place``; return the manifest.
+
+    Nothing is at ``place`` before everything is there; on any failure nothing is left behind.
+
+    Raises
+        OutputError where the place is taken; StorageError where it is full or cannot be written.
+    """
+    place = place.resolve()
+    try:
+        with _workspace(place) as folder:
+            for name, write in _writers(result):
+                check_cancelled()
+                with _create(folder / name) as file:
+                    write(result, file)
+            names = [path.name for path in folder.iterdir()]
+            manifest = build_manifest(result.identity, folder, names)
+            with _create(folder / MANIFEST) as file:
+                file.write(json_bytes(manifest))
+            _sync_folder(folder)
+            check_cancelled()
+            folder.replace(place)
+            _sync_folder(place.parent)
+    except OSError as fault:
+        raise StorageError.from_os_error("the run's directory", fault) from None
+    return manifest
+
+
+def _writers(result: BacktestResult) -> Iterator[tuple[str, Writer]]:
+    yield "config.json", lambda run, file: _json(run.config.to_json(), file)
+    yield "summary.json", lambda run, file: _json(summary_document(run), file)
+    yield "metrics.json", lambda run, file: _json(metrics_document(run), file)
+    yield "equity.parquet", lambda run, file: tables.write_parquet(tables.equity_table(run), file)
+    yield (
+        "drawdown.parquet",
+        lambda run, file: tables.write_parquet(tables.drawdown_table(run), file),
+    )
+    yield "fills.parquet", lambda run, file: tables.write_parquet(tables.fills_table(run), file)
+    yield "trades.parquet", lambda run, file: tables.write_parquet(tables.trades_table(run), file)
+    if result.features:
+        yield (
+            "features.parquet",
+            lambda run, file: tables.write_parquet(tables.features_table(run), file),
+        )
+    if result.config.plot:
+        yield "plot.png", draw
+
+
+def _json(document: Any, file: IO[bytes]) -> None:
+    file.write(json_bytes(document))
+
+
+@contextlib.contextmanager
+def _create(path: Path) -> Iterator[IO[bytes]]:
+    with path.open("xb") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+
+
+@contextlib.contextmanager
+def _workspace(place: Path) -> Iterator[Path]:
+    """Yield a new directory beside ``place``; remove it, and parents made for it, on failure."""
+    made = [parent for parent in place.parents if not parent.exists()]
+    folder: Path | None = None
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        _remove_abandoned(place.parent)
+        folder = Path(tempfile.mkdtemp(prefix=f".{place.name}.", suffix=PARTIAL, dir=place.parent))
+        folder.chmod(0o755 & ~_umask())
+        yield folder
+    except BaseException:
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+        for parent in made:
+            with contextlib.suppress(OSError):
+                parent.rmdir()
+        raise
+
+
+def _umask() -> int:
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
+
+
+def _remove_abandoned(parent: Path) -> None:
+    for path in parent.glob(f".*{PARTIAL}"):
+        with contextlib.suppress(OSError):
+            if time.time() - path.lstat().st_mtime > ABANDONED_AFTER_S:
+                shutil.rmtree(path, ignore_errors=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name == "nt":  # a directory has no handle to sync there
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

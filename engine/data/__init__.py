@@ -1,0 +1,19 @@
+"""Candles: providers, normalisation, and the slice that a run sees."""
+
+from engine.data import sample as _sample  # registers the provider
+from engine.data.load import LoadedSlice, load
+from engine.data.normalize import Dataset, QualityReport, ReadOptions
+from engine.data.providers import FileProvider, Provider, guess_name, providers
+
+__all__ = [
+    "Dataset",
+    "FileProvider",
+    "LoadedSlice",
+    "Provider",
+    "QualityReport",
+    "ReadOptions",
+    "guess_name",
+    "load",
+    "providers",
+]
+del _sample

@@ -1,0 +1,84 @@
+"""Which bars are missing and how many make a year, read from the slice itself."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from engine.config import TIMEFRAME_MS
+from engine.records import PeriodsPerYear
+
+if TYPE_CHECKING:
+    from engine.records import Booleans, Candles, Integers
+
+DAY_MS = 86_400_000
+WEEK_MS = 7 * DAY_MS
+SATURDAY = 5
+SUNDAY = 6
+# 1970-01-01 was a Thursday.
+EPOCH_WEEKDAY = 3
+
+
+def local_days(ts: "Integers", timezone: str) -> "Integers":
+    """Return the day (n,) each bar opens on in ``timezone``, as days since 1970-01-01."""
+    if timezone == "UTC":
+        return ts // DAY_MS
+    import pandas as pd  # noqa: PLC0415  # 0.4 s, and most data is UTC
+
+    zoned = pd.DatetimeIndex(ts.astype("M8[ms]")).tz_localize("UTC").tz_convert(timezone)
+    days: Integers = zoned.tz_localize(None).to_numpy("M8[D]").astype(np.int64)
+    return days
+
+
+def weekdays(days: "Integers") -> "Integers":
+    """Return the weekday (n,) of days since 1970-01-01, Monday 0."""
+    return (days + EPOCH_WEEKDAY) % 7
+
+
+def is_all_week(days: "Integers") -> bool:
+    """Tell whether at least half of the Saturdays between first and last day have a bar."""
+    offset = (SATURDAY - int(weekdays(days[:1])[0])) % 7
+    saturdays = np.arange(int(days[0]) + offset, int(days[-1]) + 1, 7)
+    if not len(saturdays):
+        return False
+    return bool(2 * np.isin(saturdays, days).sum() >= len(saturdays))
+
+
+def gap_flags(candles: "Candles") -> "Booleans":
+    """Return (n,) bool, true on each bar that follows a gap.
+
+    All-week and weekly data: a step of more than 1.5 timeframes. Other daily data: more than
+    4 days. Other intraday data: more than 1.5 timeframes within a day, or a weekday (Monday to
+    Friday) without bars between two days.
+    """
+    flags = np.zeros(len(candles), dtype=np.bool_)
+    if len(candles) < 2:
+        return flags
+    step = np.diff(candles.ts)
+    length = TIMEFRAME_MS[candles.timeframe]
+    days = local_days(candles.ts, candles.timezone)
+    if length == WEEK_MS or is_all_week(days):
+        flags[1:] = step > 1.5 * length
+    elif length == DAY_MS:
+        flags[1:] = step > 4 * DAY_MS
+    else:
+        before, after = days[:-1].astype("M8[D]"), days[1:].astype("M8[D]")
+        weekday_between = np.busday_count(before + np.timedelta64(1, "D"), after) > 0
+        flags[1:] = np.where(before == after, step > 1.5 * length, weekday_between)
+    return flags
+
+
+def periods_per_year(candles: "Candles", override: float | None) -> PeriodsPerYear:
+    """Return the bars in a year: 252 or 365 days, 52 weeks, times the bars of a median day."""
+    if override is not None:
+        return PeriodsPerYear(override, "configured")
+    length = TIMEFRAME_MS[candles.timeframe]
+    if length == WEEK_MS:
+        return PeriodsPerYear(52.0, "52 weeks")
+    days = local_days(candles.ts, candles.timezone)
+    all_week = is_all_week(days)
+    per_year, origin = (365, "365 days, all week") if all_week else (252, "252 trading days")
+    if length == DAY_MS:
+        return PeriodsPerYear(float(per_year), origin)
+    counted = days if all_week else days[weekdays(days) != SUNDAY]
+    bars = float(np.median(np.unique(counted, return_counts=True)[1])) if len(counted) else 1.0
+    return PeriodsPerYear(per_year * bars, f"{origin} of {bars:g} bars")

@@ -1,0 +1,65 @@
+"""Where candles come from: the protocol, the registry, and a file given by hand."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from engine.config import SYMBOL_PATTERN, TIMEFRAME_MS, RunConfig
+from engine.data.normalize import Dataset, ReadOptions, normalize
+from engine.data.read_csv import read_csv
+from engine.errors import DataError
+from engine.registry import Params, Registry
+
+
+class Provider(Protocol):
+    """Gives the normalised candles of a symbol and timeframe."""
+
+    def load(self, config: RunConfig) -> Dataset:
+        """Return the whole data set that ``config`` names.
+
+        Raises
+            DatasetNotFound where there is none; DataError where it cannot be used.
+        """
+
+
+class NoParams(Params):
+    """A component without parameters."""
+
+
+providers: Registry[Provider] = Registry("provider")
+
+
+@dataclass(frozen=True)
+class FileProvider:
+    """The candles of one CSV file, whatever the configuration's provider."""
+
+    path: Path
+    options: ReadOptions = ReadOptions()
+
+    def load(self, config: RunConfig) -> Dataset:
+        """Return the file's candles under the configuration's symbol and timeframe."""
+        options = ReadOptions(
+            self.options.timezone, self.options.date_format, config.on_bad_rows
+        )
+        return normalize(
+            read_csv(self.path), symbol=config.symbol, timeframe=config.timeframe, options=options
+        )
+
+
+def guess_name(path: Path) -> tuple[str, str | None]:
+    """Return symbol and timeframe as a file's name tells them: ``SPX_1d.csv``, ``SPX.csv``.
+
+    Raises
+        DataError where the name holds no valid symbol.
+    """
+    stem = path.name.partition(".csv")[0].partition(".parquet")[0]
+    symbol, _, tail = stem.rpartition("_")
+    if symbol and tail in TIMEFRAME_MS:
+        timeframe: str | None = tail
+    else:
+        symbol, timeframe = stem, None
+    if not re.fullmatch(SYMBOL_PATTERN, symbol):
+        message = f"the name {path.name} tells no symbol; give --symbol"
+        raise DataError(message)
+    return symbol, timeframe

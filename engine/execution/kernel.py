@@ -1,0 +1,365 @@
+# cython: boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
+"""The bar loop: the only place where a position meets a price.
+
+Plain Python that Cython also compiles to C; both give the same bits, because every expression uses
++ - * / and comparisons only, evaluated left to right as written, with the compiler's contraction
+into fused multiply-add switched off (``setup.py``). Interpreted, it is fed with memoryviews of the
+same arrays, which hand out Python floats rather than numpy scalars.
+"""
+
+import cython
+from cython.cimports.libc.math import fabs, trunc  # type: ignore[import-not-found]  # Cython's own
+
+YEAR_MS = cython.declare(cython.double, 31557600000.0)  # 365.25 days
+EXACT_UNITS = cython.declare(cython.double, 9007199254740992.0)  # 2**53: whole beyond it anyway
+MIN_WEIGHT_CHANGE = cython.declare(cython.double, 1e-12)
+
+
+@cython.final
+@cython.cclass
+class Terms:
+    """What a trade costs and which orders are placed; rates in basis points as configured."""
+
+    commission_per_share: cython.double
+    commission_bps: cython.double
+    commission_min: cython.double
+    slippage_bps: cython.double
+    borrow_bps: cython.double
+    lot_size: cython.double
+    rebalance_band: cython.double
+    carry_zero_volume: cython.bint
+    skip_zero_volume: cython.bint
+    auto_flatten_end: cython.bint
+
+    def __init__(
+        self,
+        commission_per_share: cython.double,
+        commission_bps: cython.double,
+        commission_min: cython.double,
+        slippage_bps: cython.double,
+        borrow_bps: cython.double,
+        lot_size: cython.double,
+        rebalance_band: cython.double,
+        carry_zero_volume: cython.bint,
+        skip_zero_volume: cython.bint,
+        auto_flatten_end: cython.bint,
+    ) -> None:
+        self.commission_per_share = commission_per_share
+        self.commission_bps = commission_bps
+        self.commission_min = commission_min
+        self.slippage_bps = slippage_bps
+        self.borrow_bps = borrow_bps
+        self.lot_size = lot_size
+        self.rebalance_band = rebalance_band
+        self.carry_zero_volume = carry_zero_volume
+        self.skip_zero_volume = skip_zero_volume
+        self.auto_flatten_end = auto_flatten_end
+
+
+@cython.final
+@cython.cclass
+class Bars:
+    """What the loop reads, one value a bar; ``volume`` is empty where it is not known.
+
+    ``base`` is the price a fill starts from; a fill of quantity ``q`` then moves it by the fraction
+    ``spread + impact * min(|q| / volume, 1)``.
+    """
+
+    ts: cython.const[cython.longlong][::1]
+    base: cython.const[cython.double][::1]
+    close: cython.const[cython.double][::1]
+    volume: cython.const[cython.double][::1]
+    weight: cython.const[cython.double][::1]
+    spread: cython.const[cython.double][:]
+    impact: cython.const[cython.double][:]
+    n: cython.Py_ssize_t
+    has_volume: cython.bint
+
+    def __init__(self, ts, base, close, volume, weight, spread, impact) -> None:  # type: ignore[no-untyped-def]  # arrays, or memoryviews where interpreted
+        self.ts = ts
+        self.base = base
+        self.close = close
+        self.volume = volume
+        self.weight = weight
+        self.spread = spread
+        self.impact = impact
+        self.n = len(close)
+        self.has_volume = len(volume) > 0
+
+
+@cython.final
+@cython.cclass
+class Curve:
+    """What the loop writes for every bar: state after the bar, and the borrow fee it charged."""
+
+    position: cython.double[::1]
+    cash: cython.double[::1]
+    equity: cython.double[::1]
+    borrow: cython.double[::1]
+
+    def __init__(self, position, cash, equity, borrow) -> None:  # type: ignore[no-untyped-def]  # as in Bars
+        self.position = position
+        self.cash = cash
+        self.equity = equity
+        self.borrow = borrow
+
+
+@cython.final
+@cython.cclass
+class Tape:
+    """Where fills are written, one row each; room for two more than the bars of a call."""
+
+    bar: cython.longlong[::1]
+    at_close: cython.longlong[::1]
+    quantity: cython.double[::1]
+    base_price: cython.double[::1]
+    price: cython.double[::1]
+    commission: cython.double[::1]
+    slippage: cython.double[::1]
+    realized_pnl: cython.double[::1]
+    position_after: cython.double[::1]
+    entry_after: cython.double[::1]
+    n = cython.declare(cython.Py_ssize_t, visibility="public")
+
+    def __init__(  # type: ignore[no-untyped-def]  # as in Bars
+        self,
+        bar,
+        at_close,
+        quantity,
+        base_price,
+        price,
+        commission,
+        slippage,
+        realized_pnl,
+        position_after,
+        entry_after,
+    ) -> None:
+        self.bar = bar
+        self.at_close = at_close
+        self.quantity = quantity
+        self.base_price = base_price
+        self.price = price
+        self.commission = commission
+        self.slippage = slippage
+        self.realized_pnl = realized_pnl
+        self.position_after = position_after
+        self.entry_after = entry_after
+        self.n = 0
+
+
+@cython.final
+@cython.cclass
+class Account:
+    """The state that one bar hands to the next, and the counts behind the run's warnings."""
+
+    cash = cython.declare(cython.double, visibility="public")
+    position = cython.declare(cython.double, visibility="public")
+    pending = cython.declare(cython.double, visibility="public")
+    has_pending = cython.declare(cython.bint, visibility="public")
+    last_weight = cython.declare(cython.double, visibility="public")
+    entry_price = cython.declare(cython.double, visibility="public")
+    ruin_bar = cython.declare(cython.Py_ssize_t, visibility="public")
+    n_skipped = cython.declare(cython.Py_ssize_t, visibility="public")
+    n_exceeding_volume = cython.declare(cython.Py_ssize_t, visibility="public")
+    n_negative_cash = cython.declare(cython.Py_ssize_t, visibility="public")
+
+    def __init__(self, initial_cash: cython.double) -> None:
+        self.cash = initial_cash
+        self.position = 0.0
+        self.pending = 0.0
+        self.has_pending = False
+        self.last_weight = 0.0
+        self.entry_price = 0.0
+        self.ruin_bar = -1
+        self.n_skipped = 0
+        self.n_exceeding_volume = 0
+        self.n_negative_cash = 0
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def _sign(x: cython.double) -> cython.int:
+    return (x > 0.0) - (x < 0.0)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def _book(
+    account: Account,
+    tape: Tape,
+    t: cython.Py_ssize_t,
+    at_close: cython.int,
+    quantity: cython.double,
+    base: cython.double,
+    price: cython.double,
+    commission: cython.double,
+    after: cython.double,
+) -> cython.void:
+    """Move cash and position by one fill and write its row, at average cost."""
+    before: cython.double = account.position
+    realized: cython.double = 0.0
+    row: cython.Py_ssize_t = tape.n
+    if _sign(after) != _sign(before):  # from flat, to flat, or through zero
+        if before != 0.0:
+            realized = (price - account.entry_price) * before
+        account.entry_price = price if after != 0.0 else 0.0
+    elif fabs(after) > fabs(before):
+        account.entry_price = (
+            account.entry_price * fabs(before) + price * fabs(quantity)
+        ) / fabs(after)
+    else:
+        realized = (account.entry_price - price) * quantity
+    account.cash = account.cash - (quantity * price + commission)
+    account.position = after
+    tape.bar[row] = t
+    tape.at_close[row] = at_close
+    tape.quantity[row] = quantity
+    tape.base_price[row] = base
+    tape.price[row] = price
+    tape.commission[row] = commission
+    tape.slippage[row] = fabs(quantity) * fabs(price - base)
+    tape.realized_pnl[row] = realized
+    tape.position_after[row] = after
+    tape.entry_after[row] = account.entry_price
+    tape.n = row + 1
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def _trade(
+    account: Account,
+    tape: Tape,
+    terms: Terms,
+    bars: Bars,
+    t: cython.Py_ssize_t,
+    at_close: cython.int,
+    base: cython.double,
+    target: cython.double,
+) -> cython.void:
+    """Fill an order for ``target`` units: X = B (1 + side a)(1 + side slippage), floored at 0."""
+    quantity: cython.double = target - account.position
+    side: cython.double = _sign(quantity)
+    moved: cython.double = bars.spread[t]
+    ratio: cython.double = 1.0
+    price: cython.double
+    commission: cython.double
+    if bars.has_volume and bars.volume[t] > 0.0:
+        if fabs(quantity) > bars.volume[t]:
+            account.n_exceeding_volume += 1
+        else:
+            ratio = fabs(quantity) / bars.volume[t]
+    moved = moved + bars.impact[t] * ratio
+    price = base * (1.0 + side * moved) * (1.0 + side * terms.slippage_bps / 1e4)
+    price = price if price > 0.0 else 0.0
+    commission = (
+        terms.commission_per_share * fabs(quantity)
+        + terms.commission_bps / 1e4 * fabs(quantity) * price
+    )
+    if commission < terms.commission_min:
+        commission = terms.commission_min
+    _book(account, tape, t, at_close, quantity, base, price, commission, target)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def _decide(
+    account: Account, terms: Terms, bars: Bars, t: cython.Py_ssize_t, equity: cython.double
+) -> cython.void:
+    """Order the position that the target weight asks for, where the target itself has moved."""
+    weight: cython.double = bars.weight[t]
+    band: cython.double = terms.rebalance_band
+    units: cython.double
+    if band < MIN_WEIGHT_CHANGE:
+        band = MIN_WEIGHT_CHANGE
+    if (
+        _sign(weight) == _sign(account.last_weight)
+        and fabs(weight - account.last_weight) <= band
+    ):
+        return
+    units = weight * equity / bars.close[t]
+    if terms.lot_size > 0.0:
+        units = units / terms.lot_size
+        if fabs(units) < EXACT_UNITS:
+            units = trunc(units)
+        units = units * terms.lot_size
+    account.pending = units + 0.0  # C truncates -0.5 to -0.0, Python to 0
+    account.has_pending = True
+    account.last_weight = weight
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def _fill_pending(
+    account: Account, tape: Tape, terms: Terms, bars: Bars, t: cython.Py_ssize_t
+) -> cython.void:
+    """Fill the waiting order on a tradable bar; carry or drop it on one without volume."""
+    changes: cython.bint = account.pending != account.position
+    if bars.has_volume and bars.volume[t] == 0.0:
+        if terms.carry_zero_volume:
+            return
+        if terms.skip_zero_volume:
+            account.n_skipped += changes
+            account.has_pending = False
+            return
+    if changes:
+        _trade(account, tape, terms, bars, t, 0, bars.base[t], account.pending)
+    account.has_pending = False
+
+
+def simulate(
+    account: Account,
+    tape: Tape,
+    terms: Terms,
+    bars: Bars,
+    curve: Curve,
+    start: cython.Py_ssize_t,
+    stop: cython.Py_ssize_t,
+) -> None:
+    """Run bars ``start`` to ``stop - 1``: borrow, fill, mark, ruin, decide, end, in this order.
+
+    Bar ``t`` fills what bar ``t - 1`` decided and decides from its own close; it sees no later bar.
+    Calls for consecutive ranges give the same bits as one call for all of them.
+    """
+    t: cython.Py_ssize_t
+    fee: cython.double
+    equity: cython.double
+    with cython.nogil:
+        for t in range(start, stop):
+            fee = 0.0
+            if account.position < 0.0 and t > 0:
+                fee = (
+                    terms.borrow_bps / 1e4
+                    * ((bars.ts[t] - bars.ts[t - 1]) / YEAR_MS)
+                    * fabs(account.position)
+                    * bars.close[t - 1]
+                )
+                account.cash = account.cash - fee
+            if account.has_pending:
+                _fill_pending(account, tape, terms, bars, t)
+            equity = account.cash + account.position * bars.close[t]
+            if account.ruin_bar < 0:
+                if account.cash < 0.0 and fabs(account.last_weight) <= 1.0:
+                    account.n_negative_cash += 1
+                if equity <= 0.0:
+                    account.ruin_bar = t
+                    account.has_pending = False
+                    if account.position != 0.0:
+                        _book(
+                            account, tape, t, 1, -account.position,
+                            bars.close[t], bars.close[t], 0.0, 0.0,
+                        )  # fmt: skip
+                        account.cash = equity
+                elif t < bars.n - 1:
+                    _decide(account, terms, bars, t, equity)
+            if t == bars.n - 1 and terms.auto_flatten_end and account.position != 0.0:
+                _trade(account, tape, terms, bars, t, 1, bars.close[t], 0.0)
+                equity = account.cash
+            curve.position[t] = account.position
+            curve.cash[t] = account.cash
+            curve.equity[t] = equity
+            curve.borrow[t] = fee

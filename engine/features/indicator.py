@@ -1,0 +1,149 @@
+"""Features: what indicators compute, shifted by one bar before anything can read it."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from engine.errors import ConfigError, DataError
+from engine.records import CancelCheck, Candles, freeze
+from engine.registry import Params, Registry
+
+if TYPE_CHECKING:
+    from engine.records import Floats
+
+
+@dataclass(frozen=True, eq=False)
+class IndicatorInput:
+    """What an indicator computes from: the candles and how many of them make a year."""
+
+    candles: Candles
+    periods_per_year: float
+
+
+class Indicator(Protocol):
+    """Maps candles to series that at bar t use bars up to t only; the shift is not its task."""
+
+    needs_volume: bool
+
+    def compute(self, inputs: IndicatorInput) -> "Mapping[str, Floats]":
+        """Return each output by its name, "" where there is only one; (n,) float64, NaN null."""
+
+
+indicators: Registry[Indicator] = Registry("indicator")
+
+
+@dataclass(frozen=True)
+class FeatureSpec:
+    """An indicator with the parameters that were given for it; those name its columns."""
+
+    name: str
+    params: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Feature:
+    """A checked indicator, ready to compute; ``column`` is its name, or that of its columns."""
+
+    column: str
+    indicator: Indicator
+
+
+def build_feature(spec: FeatureSpec, field_name: str) -> Feature:
+    """Return the checked indicator of ``spec``.
+
+    Raises
+        ConfigError naming ``field_name`` for an unknown name or a bad parameter.
+    """
+    params = indicators.check(spec.name, dict(spec.params), field_name)
+    try:
+        indicator = indicators.build(spec.name, params)
+    except ValueError as fault:
+        raise ConfigError.of(f"{field_name}.params", str(fault)) from None
+    return Feature(column_name(spec.name, params), indicator)
+
+
+def column_name(name: str, params: Params) -> str:
+    """Return ``name_param…``: the parameters that were given, in the order of the model."""
+    given = [
+        getattr(params, title)
+        for title in type(params).model_fields
+        if title in params.model_fields_set
+    ]
+    return "_".join([name, *(_text(value) for value in given)])
+
+
+def _text(value: object) -> str:
+    return repr(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def shift(series: "Floats") -> "Floats":
+    """Return F with F_t = x_{t-1} and F_0 null; whatever is not finite is null (NaN).
+
+    This is the only way from a series to a strategy.
+    """
+    shifted = np.empty(len(series), dtype=np.float64)
+    shifted[:1] = np.nan
+    shifted[1:] = series[:-1]
+    shifted[np.isinf(shifted)] = np.nan
+    freeze(shifted)
+    return shifted
+
+
+def compute_features(
+    features: Iterable[Feature], inputs: IndicatorInput, check_cancelled: CancelCheck
+) -> "dict[str, Floats]":
+    """Return every feature's columns by name, shifted, read-only, (n_bars,) float64.
+
+    Raises
+        DataError where an indicator needs a volume that the candles do not have.
+    """
+    columns: dict[str, Floats] = {}
+    for feature in features:
+        check_cancelled()
+        if feature.indicator.needs_volume and inputs.candles.volume is None:
+            message = (
+                f"{feature.column} needs volume, which {inputs.candles.symbol} "
+                f"{inputs.candles.timeframe} does not have"
+            )
+            raise DataError(message)
+        for output, series in feature.indicator.compute(inputs).items():
+            columns["_".join(filter(None, [feature.column, output]))] = shift(series)
+    return columns
+
+
+def first_defined_bar(columns: "Iterable[Floats]", n_bars: int) -> int:
+    """Return the first bar at which every column is non-null; 0 for none, n_bars for never."""
+    defined = np.ones(n_bars, dtype=np.bool_)
+    for column in columns:
+        defined &= ~np.isnan(column)
+    return int(np.argmax(defined)) if defined.any() else n_bars
+
+
+class ShiftedCandles:
+    """The candles as a strategy may see them at bar t: those of bar t-1, null at bar 0.
+
+    ``ts`` is not shifted: a bar's opening time is known when it opens.
+    """
+
+    def __init__(self, candles: Candles) -> None:
+        self._candles = candles
+        self._shifted: dict[str, Floats] = {}
+        self.ts = candles.ts
+
+    def __len__(self) -> int:
+        """Return the number of bars."""
+        return len(self._candles)
+
+    def __getattr__(self, name: str) -> "Floats":
+        """Return ``open``, ``high``, ``low``, ``close``, ``volume`` or ``vwap``, shifted."""
+        if name not in {"open", "high", "low", "close", "volume", "vwap"}:
+            raise AttributeError(name)
+        if name not in self._shifted:
+            series = getattr(self._candles, name)
+            if series is None:
+                message = f"{self._candles.symbol} {self._candles.timeframe} has no {name}"
+                raise DataError(message)
+            self._shifted[name] = shift(series)
+        return self._shifted[name]

@@ -1,0 +1,5 @@
+"""Metrics: what a backtest earned and at what risk."""
+
+from engine.metrics.summary import HEADLINE, measure
+
+__all__ = ["HEADLINE", "measure"]

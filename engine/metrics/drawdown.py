@@ -1,0 +1,53 @@
+"""Drawdowns: how far below its peak an equity curve fell, and for how long."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from engine.records import Floats
+
+# Below the peak by less than this, relative, is rounding.
+NOISE = 1e-12
+
+
+def drawdown_series(equity: "Floats", initial: float) -> "Floats":
+    """Return E_t / max(E_s, s ≤ t) - 1 (n,), ≤ 0; the initial cash is a peak too."""
+    peak = np.maximum.accumulate(equity)
+    np.maximum(peak, initial, out=peak)
+    np.divide(equity, peak, out=peak)
+    peak -= 1.0
+    return peak
+
+
+@dataclass(frozen=True, slots=True)
+class DrawdownStatistics:
+    """Depths are ≤ 0; durations in bars, from the peak bar to recovery or the last bar."""
+
+    max_drawdown: float
+    avg_drawdown: float
+    avg_duration_bars: float
+    max_duration_bars: int
+    n_episodes: int
+
+
+def drawdown_statistics(drawdown: "Floats") -> DrawdownStatistics:
+    """Return the statistics of all episodes, one still open at the end included.
+
+    An episode is a maximal run of bars below the peak by more than 1e-12; its peak bar is the last
+    one before the run (-1 for the initial cash).
+    """
+    edges = np.flatnonzero(np.diff((drawdown < -NOISE).astype(np.int8), prepend=0, append=0))
+    starts, ends = edges[::2], edges[1::2]
+    if not len(starts):
+        return DrawdownStatistics(0.0, 0.0, 0.0, 0, 0)
+    depths = np.minimum.reduceat(np.append(drawdown, 0.0), edges)[::2]
+    durations = np.minimum(ends, len(drawdown) - 1) - (starts - 1)
+    return DrawdownStatistics(
+        max_drawdown=float(depths.min()),
+        avg_drawdown=float(depths.mean()),
+        avg_duration_bars=float(durations.mean()),
+        max_duration_bars=int(durations.max()),
+        n_episodes=len(starts),
+    )

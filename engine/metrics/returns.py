@@ -1,0 +1,157 @@
+"""Return statistics of an equity curve: growth, volatility, ratios, moments."""
+
+import math
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from engine.metrics.measured import Measured, null
+
+if TYPE_CHECKING:
+    from engine.records import Floats, Integers
+
+Z_95 = NormalDist().inv_cdf(0.95)
+
+
+def per_bar_returns(equity: "Floats", initial: float) -> "Floats":
+    """Return r (n,), r_t = E_t / E_{t-1} - 1 with E_{-1} the initial cash; 0 where E_{t-1} ≤ 0."""
+    before = np.empty(len(equity))
+    before[0] = initial
+    before[1:] = equity[:-1]
+    if before.min() > 0:
+        np.divide(equity, before, out=before)
+        before -= 1.0
+        return before
+    returns = np.zeros(len(equity))
+    np.divide(equity, before, out=returns, where=before > 0)
+    return np.where(before > 0, returns - 1.0, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class ReturnStatistics:
+    """Moments of n per-bar returns and of their excess over ``rf`` per bar.
+
+    ``std`` has ddof 1 and is exactly 0 where all returns are equal; None for fewer than 2.
+    ``downside`` is sqrt(mean(min(r - rf, 0)²)) over all n. ``skewness`` and ``kurtosis`` (raw) are
+    population moments, None at zero volatility.
+    """
+
+    n: int
+    mean_excess: float
+    std: float | None
+    downside: float
+    skewness: float | None
+    kurtosis: float | None
+
+
+def return_statistics(returns: "Floats", rf: float) -> ReturnStatistics:
+    """Return the statistics of ``returns`` (n,), n ≥ 1."""
+    n = len(returns)
+    excess = returns - rf if rf else returns
+    below = np.minimum(excess, 0.0)
+    below *= below
+    downside = math.sqrt(float(below.mean()))
+    mean = float(returns.mean())
+    std: float | None = None
+    skewness = kurtosis = None
+    if n >= 2:
+        deviation = returns - mean
+        square = deviation * deviation
+        varies = returns.max() != returns.min()
+        std = math.sqrt(float(square.sum()) / (n - 1)) if varies else 0.0
+        m2 = float(square.mean())
+        if std > 0 and m2 * m2 > 0:
+            deviation *= square
+            skewness = float(deviation.mean()) / (m2 * math.sqrt(m2))
+            square *= square
+            kurtosis = float(square.mean()) / (m2 * m2)
+    return ReturnStatistics(n, float(excess.mean()), std, downside, skewness, kurtosis)
+
+
+def cagr(final: float, initial: float, n: int, periods: float) -> Measured:
+    """Return (E_{n-1} / E_{-1})^(P / n) - 1; -1 where the final equity is not positive."""
+    if final <= 0:
+        return Measured(-1.0)
+    try:
+        return Measured(math.pow(final / initial, periods / n) - 1.0)
+    except OverflowError:
+        return null("overflow")
+
+
+def sharpe(stats: ReturnStatistics, periods: float) -> Measured:
+    """Return mean(r - rf) / std(r - rf, ddof 1) √P (Sharpe 1994)."""
+    per_bar = sharpe_per_bar(stats)
+    return per_bar if per_bar.value is None else Measured(per_bar.value * math.sqrt(periods))
+
+
+def sharpe_per_bar(stats: ReturnStatistics) -> Measured:
+    """Return the Sharpe ratio of one bar, not annualised."""
+    if stats.std is None:
+        return null("fewer_than_2_bars")
+    if stats.std == 0:
+        return null("zero_volatility")
+    return Measured(stats.mean_excess / stats.std)
+
+
+def sortino(stats: ReturnStatistics, periods: float) -> Measured:
+    """Return mean(r - rf) P / (downside deviation √P), the deviation over all bars."""
+    if stats.downside == 0:
+        return null("no_downside")
+    return Measured(stats.mean_excess * periods / (stats.downside * math.sqrt(periods)))
+
+
+def _sharpe_variance(sr: float, skewness: float, kurtosis: float) -> float:
+    """Return 1 - g3 SR + (g4 - 1) / 4 SR², n - 1 times the variance of the estimate."""
+    return 1.0 - skewness * sr + (kurtosis - 1.0) / 4.0 * (sr * sr)
+
+
+def probabilistic_sharpe(
+    sr: float, n: int, skewness: float, kurtosis: float, benchmark_sr: float = 0.0
+) -> Measured:
+    """Return the probability that the true Sharpe ratio exceeds ``benchmark_sr``.
+
+    Φ((SR - SR*) √(n - 1) / √(1 - g3 SR + (g4 - 1) / 4 SR²)), ratios per bar.
+    Source: Bailey & López de Prado (2012), The Sharpe Ratio Efficient Frontier.
+    """
+    variance = _sharpe_variance(sr, skewness, kurtosis)
+    if variance <= 0:
+        return null("radicand_not_positive")
+    z = (sr - benchmark_sr) * math.sqrt(n - 1) / math.sqrt(variance)
+    return Measured(0.5 * math.erfc(-z / math.sqrt(2.0)))
+
+
+def min_track_record(
+    sr: float, skewness: float, kurtosis: float, benchmark_sr: float = 0.0
+) -> Measured:
+    """Return how many bars it takes to believe, at 95 %, that the ratio exceeds the benchmark.
+
+    1 + (1 - g3 SR + (g4 - 1) / 4 SR²) (z_0.95 / (SR - SR*))².
+    Source: Bailey & López de Prado (2012), equation for MinTRL.
+    """
+    if sr <= benchmark_sr:
+        return null("sharpe_not_positive")
+    variance = _sharpe_variance(sr, skewness, kurtosis)
+    if variance <= 0:
+        return null("radicand_not_positive")
+    ratio = Z_95 / (sr - benchmark_sr)
+    return Measured(1.0 + variance * (ratio * ratio))
+
+
+def calendar_returns(
+    ts: "Integers", equity: "Floats", initial: float
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Return compounded returns by month (``2001-07``) and by year (``2001``), in UTC."""
+    months = ts.astype("M8[ms]").astype("M8[M]")
+    last = np.append(np.flatnonzero(months[1:] != months[:-1]), len(ts) - 1)
+    by_month = _period_returns(months[last], equity[last], initial)
+    years = months[last].astype("M8[Y]")
+    last_of_year = np.append(np.flatnonzero(years[1:] != years[:-1]), len(years) - 1)
+    by_year = _period_returns(years[last_of_year], equity[last][last_of_year], initial)
+    return by_month, by_year
+
+
+def _period_returns(labels: "Integers", closing: "Floats", initial: float) -> dict[str, float]:
+    returns = per_bar_returns(closing, initial)
+    return {str(label): float(r) for label, r in zip(labels, returns, strict=True)}

@@ -1,0 +1,208 @@
+"""All metrics of a run, under their names."""
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from engine.metrics.drawdown import drawdown_series, drawdown_statistics
+from engine.metrics.measured import Measured, null
+from engine.metrics.returns import (
+    ReturnStatistics,
+    cagr,
+    calendar_returns,
+    min_track_record,
+    per_bar_returns,
+    probabilistic_sharpe,
+    return_statistics,
+    sharpe,
+    sharpe_per_bar,
+    sortino,
+)
+from engine.metrics.trades import side_statistics, trade_statistics
+from engine.records import Candles, Execution, Metrics, RunWarning
+
+if TYPE_CHECKING:
+    from engine.records import Floats
+
+# What summary.json and the table of a run show.
+HEADLINE = (
+    "total_return",
+    "cagr",
+    "volatility",
+    "sharpe",
+    "sortino",
+    "max_drawdown",
+    "calmar",
+    "psr",
+    "min_track_record_bars",
+    "exposure",
+    "turnover",
+    "trade_count",
+    "win_rate",
+    "profit_factor",
+    "total_commission",
+    "total_slippage",
+    "total_borrow",
+)
+
+
+def measure(
+    candles: Candles,
+    execution: Execution,
+    *,
+    initial_cash: float,
+    periods: float,
+    risk_free_annual: float,
+) -> Metrics:
+    """Return every metric of a run; ``periods`` bars make a year.
+
+    Source: the definitions of each function; equity and returns are net of all costs.
+    """
+    rf = math.pow(1.0 + risk_free_annual, 1.0 / periods) - 1.0 if risk_free_annual else 0.0
+    equity = execution.curve.equity
+    stats = return_statistics(per_bar_returns(equity, initial_cash), rf)
+    drawdown = drawdown_series(equity, initial_cash)
+    measured = {
+        **_growth(equity, drawdown, initial_cash, periods, stats),
+        **_activity(candles, execution, periods),
+        **_trading(execution),
+        **_confidence(stats),
+    }
+    values = {name: _value(m) for name, m in measured.items()}
+    reasons = dict(_reasons(measured))
+    for name, side in (("long", 1), ("short", -1)):
+        by_side = side_statistics(execution.trades, side)
+        values[name] = {key: _value(m) for key, m in by_side.items()}
+        reasons |= dict(_reasons(by_side, f"{name}."))
+    benchmark_equity = initial_cash * candles.close / candles.close[0]
+    benchmark = _benchmark(benchmark_equity, initial_cash, periods, rf)
+    reasons |= dict(_reasons(benchmark, "benchmark."))
+    monthly, yearly = calendar_returns(candles.ts, equity, initial_cash)
+    return Metrics(
+        values=values,
+        reasons=reasons,
+        benchmark={name: _value(m) for name, m in benchmark.items()},
+        monthly_returns=monthly,
+        yearly_returns=yearly,
+        drawdown=drawdown,
+        benchmark_equity=benchmark_equity,
+        warnings=tuple(_short_sample(len(candles), periods)),
+    )
+
+
+def _growth(
+    equity: "Floats", drawdown: "Floats", initial: float, periods: float, stats: ReturnStatistics
+) -> dict[str, Measured]:
+    n, final = len(equity), float(equity[-1])
+    falls = drawdown_statistics(drawdown)
+    growth = cagr(final, initial, n, periods)
+    if stats.std is None:
+        volatility = null("fewer_than_2_bars")
+    else:
+        volatility = Measured(stats.std * math.sqrt(periods))
+    if falls.max_drawdown == 0:
+        calmar = null("no_drawdown")
+    elif growth.value is None:
+        calmar = growth
+    else:
+        calmar = Measured(growth.value / -falls.max_drawdown)
+    return {
+        "total_return": Measured(final / initial - 1.0),
+        "cagr": growth,
+        "volatility": volatility,
+        "sharpe": sharpe(stats, periods),
+        "sortino": sortino(stats, periods),
+        "max_drawdown": Measured(falls.max_drawdown),
+        "calmar": calmar,
+        "avg_drawdown": Measured(falls.avg_drawdown),
+        "avg_drawdown_duration_bars": Measured(falls.avg_duration_bars),
+        "max_drawdown_duration_bars": Measured(falls.max_duration_bars),
+    }
+
+
+def _activity(candles: Candles, execution: Execution, periods: float) -> dict[str, Measured]:
+    fills, equity = execution.fills, execution.curve.equity
+    n = len(candles)
+    held = execution.curve.position
+    at_close = np.flatnonzero(fills.at_close)
+    if len(at_close):  # what a bar held is what it held before a fill at its close
+        held = held.copy()
+        held[fills.bar[at_close]] = -fills.side[at_close] * fills.qty[at_close]
+    gross = np.abs(held * candles.close)
+    solvent = equity > 0
+    np.divide(gross, equity, out=gross, where=solvent)
+    gross[~solvent] = 0.0
+    at_fill = equity[fills.bar]
+    traded = np.divide(
+        fills.qty * fills.price, at_fill, out=np.zeros(len(fills)), where=at_fill > 0
+    )
+    return {
+        "turnover": Measured(float(traded.sum()) * periods / n),
+        "exposure": Measured(float(np.count_nonzero(held)) / n),
+        "avg_gross_exposure": Measured(float(gross.mean())),
+        "max_gross_exposure": Measured(float(gross.max())),
+    }
+
+
+def _trading(execution: Execution) -> dict[str, Measured]:
+    trades, fills = execution.trades, execution.fills
+    closed = ~trades.open
+    return {
+        **trade_statistics(trades.pnl[closed], trades.bars_held[closed]),
+        "open_trades": Measured(int(np.count_nonzero(trades.open))),
+        "total_commission": Measured(float(fills.commission.sum())),
+        "total_slippage": Measured(float(fills.slippage.sum())),
+        "total_borrow": Measured(float(trades.borrow.sum())),
+    }
+
+
+def _confidence(stats: ReturnStatistics) -> dict[str, Measured]:
+    moment = null("fewer_than_2_bars" if stats.std is None else "zero_volatility")
+    per_bar = sharpe_per_bar(stats)
+    g3, g4 = stats.skewness, stats.kurtosis
+    if g3 is None or g4 is None or per_bar.value is None:
+        return dict.fromkeys(("skewness", "kurtosis", "psr", "min_track_record_bars"), moment)
+    sr = per_bar.value
+    few = stats.n < 3
+    return {
+        "skewness": Measured(g3),
+        "kurtosis": Measured(g4),
+        "psr": null("fewer_than_3_bars") if few else probabilistic_sharpe(sr, stats.n, g3, g4),
+        "min_track_record_bars": (
+            null("fewer_than_3_bars") if few else min_track_record(sr, g3, g4)
+        ),
+    }
+
+
+def _benchmark(
+    equity: "Floats", initial: float, periods: float, rf: float
+) -> dict[str, Measured]:
+    stats = return_statistics(per_bar_returns(equity, initial), rf)
+    final = float(equity[-1])
+    return {
+        "total_return": Measured(final / initial - 1.0),
+        "cagr": cagr(final, initial, len(equity), periods),
+        "sharpe": sharpe(stats, periods),
+        "max_drawdown": Measured(
+            drawdown_statistics(drawdown_series(equity, initial)).max_drawdown
+        ),
+    }
+
+
+def _value(measured: Measured) -> Any:
+    return measured.finite().value
+
+
+def _reasons(measured: dict[str, Measured], prefix: str = "") -> Iterator[tuple[str, str]]:
+    for name, m in measured.items():
+        reason = m.finite().reason
+        if reason is not None:
+            yield f"{prefix}{name}", reason
+
+
+def _short_sample(n: int, periods: float) -> Iterator[RunWarning]:
+    if n < periods:
+        message = f"{n} bars are less than a year of {periods:g}: annual figures are extrapolated"
+        yield RunWarning("short_sample", message)

@@ -1,0 +1,197 @@
+"""The stage machine: one run from configuration to result, in eight named stages.
+
+May be called from any thread; a run shares no state with another one.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Protocol
+
+from engine.artifacts import publish
+from engine.config import Limits, RunConfig
+from engine.data import LoadedSlice, Provider, load
+from engine.errors import RunCancelled
+from engine.execution import simulate
+from engine.features import (
+    IndicatorInput,
+    ShiftedCandles,
+    compute_features,
+    first_defined_bar,
+)
+from engine.identity import candle_digest, identify
+from engine.metrics import measure
+from engine.plan import RunPlan, make_plan
+from engine.records import STAGES, BacktestResult, RunWarning, freeze
+from engine.risk import SizingView, target_weights
+from engine.strategy import StrategyView
+
+# How far a run has come when each stage begins, by what the stages take.
+STAGE_STARTS = dict(zip(STAGES, (0.0, 0.1, 0.2, 0.25, 0.3, 0.5, 0.6, 0.8), strict=True))
+
+
+class Observer(Protocol):
+    """Is told what a run does, on the run's own thread; it should return at once."""
+
+    def stage(self, name: str) -> None:
+        """Note that a stage begins; every run goes through all of ``records.STAGES``."""
+
+    def progress(self, fraction: float) -> None:
+        """Note how much of the whole run is done, 0 to 1, never less than before."""
+
+    def warning(self, warning: RunWarning) -> None:
+        """Note something the user should know."""
+
+
+class Silent:
+    """An observer that ignores everything."""
+
+    def stage(self, name: str) -> None:
+        """Ignore it."""
+
+    def progress(self, fraction: float) -> None:
+        """Ignore it."""
+
+    def warning(self, warning: RunWarning) -> None:
+        """Ignore it."""
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """What surrounds a run without changing its result.
+
+    ``provider`` replaces the configured one, for candles from a file given by hand; ``kernel`` the
+    bar loop; ``cancelled`` is asked between stages and inside long ones.
+    """
+
+    observer: Observer = field(default_factory=Silent)
+    cancelled: Callable[[], bool] = lambda: False
+    limits: Limits = field(default_factory=Limits)
+    provider: Provider | None = None
+    kernel: ModuleType | None = None
+
+
+def run(
+    config: RunConfig | Mapping[str, Any],
+    context: RunContext | None = None,
+    out: Path | None = None,
+) -> BacktestResult:
+    """Run a backtest and return everything it produced.
+
+    Parameters
+        config: a configuration, checked or as it was written
+        context: progress, cancellation, limits, candles from elsewhere
+        out: the directory that its artifacts become; None keeps none
+    Raises
+        ConfigError, LimitError for what cannot be run; DataError for candles that cannot be used;
+        RunCancelled when asked to stop; StorageError, OutputError where artifacts cannot be kept.
+    """
+    return prepare(config, context).execute(out)
+
+
+def prepare(
+    config: RunConfig | Mapping[str, Any], context: RunContext | None = None
+) -> "PreparedRun":
+    """Return a run whose candles are loaded, so that its identity is known; raises as ``run``."""
+    context = context or RunContext()
+    raw = config.to_json() if isinstance(config, RunConfig) else config
+    return PreparedRun(make_plan(raw, context.limits), context)
+
+
+class PreparedRun:
+    """A run after its first stage."""
+
+    def __init__(self, plan: RunPlan, context: RunContext) -> None:
+        self._plan = plan
+        self._context = context
+        self._warnings: list[RunWarning] = []
+        self._begin("data_loading")
+        self.loaded: LoadedSlice = load(
+            plan.config, context.provider or plan.provider, context.limits
+        )
+        self._warn(*self.loaded.warnings)
+        self.identity = identify(plan.config, candle_digest(self.loaded.candles))
+
+    def execute(self, out: Path | None = None) -> BacktestResult:
+        """Go through the other seven stages."""
+        plan, loaded, check = self._plan, self.loaded, self._check_cancelled
+        candles, periods = loaded.candles, loaded.periods_per_year
+
+        self._begin("feature_compute")
+        inputs = IndicatorInput(candles, periods.value)
+        kept = compute_features(plan.kept, inputs, check)
+        for_strategy = compute_features(plan.strategy_features, inputs, check)
+        for_sizing = compute_features(plan.sizing_features, inputs, check)
+
+        self._begin("strategy")
+        shifted = ShiftedCandles(candles)
+        signals = plan.strategy.signals(StrategyView(for_strategy, shifted))
+        freeze(signals)
+
+        self._begin("risk_sizing")
+        first_bar = first_defined_bar(for_strategy.values(), len(candles))
+        weights = target_weights(plan.sizing, SizingView(signals, for_sizing, shifted, first_bar))
+
+        self._begin("execution")
+        execution = simulate(
+            candles,
+            weights,
+            plan.config.execution,
+            plan.slippage,
+            check_cancelled=check,
+            report_progress=self._progress_within_execution,
+            kernel=self._context.kernel,
+        )
+        self._warn(*execution.warnings)
+
+        self._begin("metrics")
+        metrics = measure(
+            candles,
+            execution,
+            initial_cash=plan.config.execution.initial_cash,
+            periods=periods.value,
+            risk_free_annual=plan.config.risk_free_annual,
+        )
+        self._warn(*metrics.warnings)
+
+        self._begin("validation")  # the plan refuses every test until there are any
+        result = BacktestResult(
+            config=plan.config,
+            identity=self.identity,
+            candles=candles,
+            data_quality=loaded.quality,
+            periods_per_year=periods,
+            features=kept,
+            signals=signals,
+            weights=weights,
+            execution=execution,
+            metrics=metrics,
+            warnings=tuple(self._warnings),
+        )
+
+        self._begin("artifacts")
+        if out is not None:
+            result = dataclasses.replace(result, manifest=publish(result, out, check))
+        self._context.observer.progress(1.0)
+        return result
+
+    def _begin(self, stage: str) -> None:
+        self._check_cancelled()
+        self._context.observer.stage(stage)
+        self._context.observer.progress(STAGE_STARTS[stage])
+
+    def _progress_within_execution(self, fraction: float) -> None:
+        start, end = STAGE_STARTS["execution"], STAGE_STARTS["metrics"]
+        self._context.observer.progress(start + fraction * (end - start))
+
+    def _warn(self, *warnings: RunWarning) -> None:
+        for warning in warnings:
+            self._warnings.append(warning)
+            self._context.observer.warning(warning)
+
+    def _check_cancelled(self) -> None:
+        if self._context.cancelled():
+            message = "the run was cancelled"
+            raise RunCancelled(message)

@@ -1,0 +1,165 @@
+"""From a raw configuration to a checked one with its components built."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from engine.config import Component, Limits, RunConfig, chosen_tests
+from engine.data import Provider, providers
+from engine.errors import ConfigError, Fault, LimitError
+from engine.execution import SlippageModel, slippage_models
+from engine.features import Feature, FeatureSpec, build_feature, indicators
+from engine.registry import Params, Registry, faults_of, unknown
+from engine.risk import Sizing, sizing_models
+from engine.strategy import Strategy, strategies
+
+
+@dataclass(frozen=True, eq=False)
+class RunPlan:
+    """A checked configuration and what it names.
+
+    ``kept`` are the configured indicators; the others compute only for strategy or sizing.
+    """
+
+    config: RunConfig
+    provider: Provider
+    strategy: Strategy
+    sizing: Sizing
+    slippage: SlippageModel | None
+    kept: tuple[Feature, ...]
+    strategy_features: tuple[Feature, ...]
+    sizing_features: tuple[Feature, ...]
+
+
+def make_plan(raw: Mapping[str, Any], limits: Limits | None = None) -> RunPlan:
+    """Return the plan of a configuration as it was written.
+
+    Raises
+        ConfigError with every fault found, each under its dotted field; LimitError where nothing
+        but limits is wrong.
+    """
+    faults: list[Fault] = []
+    config: RunConfig | None = None
+    try:
+        config = RunConfig.model_validate(raw)
+    except ValidationError as error:
+        faults += faults_of(error, RunConfig)
+    params: dict[str, Params] = {}
+    for field, registry, component in _components(raw):
+        try:
+            params[field] = registry.check(component.name, component.params, field)
+        except ConfigError as error:
+            faults += error.faults
+    provider = raw.get("provider", "local")
+    if isinstance(provider, str) and provider not in providers:
+        faults.append(Fault("provider", unknown("provider", provider, list(providers))))
+    if config is None or faults:
+        raise ConfigError(faults)
+    return _build(_written_out(config, params), params, limits or Limits())
+
+
+def _components(raw: Mapping[str, Any]) -> Iterator[tuple[str, Registry[Any], Component]]:
+    """Yield every component that can be read from ``raw``, whatever else is wrong with it."""
+    execution = raw.get("execution")
+    listed = raw.get("indicators")
+    places: list[tuple[str, Registry[Any], Any, str]] = [
+        ("strategy", strategies, raw.get("strategy", {}), "dual_sma"),
+        ("risk", sizing_models, raw.get("risk", {}), "fixed_fraction"),
+    ]
+    if isinstance(execution, Mapping) and execution.get("slippage_model") is not None:
+        model = execution["slippage_model"]
+        places.append(("execution.slippage_model", slippage_models, model, ""))
+    if isinstance(listed, list | tuple):
+        places += [(f"indicators.{i}", indicators, item, "") for i, item in enumerate(listed)]
+    for field, registry, value, default in places:
+        if not isinstance(value, Mapping):
+            continue
+        name, given = value.get("name", default), value.get("params", {})
+        if isinstance(name, str) and name and isinstance(given, Mapping):
+            yield field, registry, Component.model_construct(name=name, params=dict(given))
+
+
+def _written_out(config: RunConfig, params: Mapping[str, Params]) -> RunConfig:
+    """Return the configuration with every component's parameters written out.
+
+    An indicator keeps the parameters that were given: they name its columns, so one with its
+    defaults written out would be another run with other columns.
+    """
+    slippage = config.execution.slippage_model
+    if slippage is not None:
+        slippage = _with_params(slippage, params["execution.slippage_model"].model_dump())
+    return config.model_copy(
+        update={
+            "strategy": _with_params(config.strategy, params["strategy"].model_dump()),
+            "risk": _with_params(config.risk, params["risk"].model_dump()),
+            "execution": config.execution.model_copy(update={"slippage_model": slippage}),
+            "indicators": tuple(
+                _with_params(item, params[f"indicators.{i}"].model_dump(exclude_unset=True))
+                for i, item in enumerate(config.indicators)
+            ),
+        }
+    )
+
+
+def _with_params(component: Component, params: dict[str, Any]) -> Component:
+    return component.model_copy(update={"params": params})
+
+
+def _build(config: RunConfig, params: Mapping[str, Params], limits: Limits) -> RunPlan:
+    faults = [
+        Fault(f"validation.{name}", "this test is not part of this version yet; leave it out")
+        for name in chosen_tests(config)
+    ]
+    if config.calendar is not None:
+        message = "exchange calendars are not part of this version yet; leave it out"
+        faults.append(Fault("calendar", message))
+    features: list[Feature] = []
+    for i, item in enumerate(config.indicators):
+        try:
+            features.append(build_feature(FeatureSpec(item.name, item.params), f"indicators.{i}"))
+        except ConfigError as error:
+            faults += error.faults
+    faults += _repeated(features)
+    if faults:
+        raise ConfigError(faults)
+    _check_limits(config, limits)
+    strategy = strategies.build(config.strategy.name, params["strategy"])
+    sizing = sizing_models.build(config.risk.name, params["risk"])
+    slippage = config.execution.slippage_model
+    return RunPlan(
+        config=config,
+        provider=providers.build(config.provider, providers.check(config.provider, {}, "provider")),
+        strategy=strategy,
+        sizing=sizing,
+        slippage=None
+        if slippage is None
+        else slippage_models.build(slippage.name, params["execution.slippage_model"]),
+        kept=tuple(features),
+        strategy_features=tuple(build_feature(spec, "strategy") for spec in strategy.features()),
+        sizing_features=tuple(build_feature(spec, "risk") for spec in sizing.features()),
+    )
+
+
+def _repeated(features: list[Feature]) -> Iterator[Fault]:
+    seen: dict[str, int] = {}
+    for i, feature in enumerate(features):
+        if feature.column in seen:
+            message = f"gives the same column {feature.column} as indicators.{seen[feature.column]}"
+            yield Fault(f"indicators.{i}", message)
+        seen.setdefault(feature.column, i)
+
+
+def _check_limits(config: RunConfig, limits: Limits) -> None:
+    faults = []
+    if len(config.indicators) > limits.max_indicators:
+        message = f"{len(config.indicators)} are more than the limit of {limits.max_indicators}"
+        faults.append(Fault("indicators", message))
+    for name, test in chosen_tests(config).items():
+        n = getattr(test, "n", 0)
+        if n > limits.max_replicates:
+            message = f"{n:,} is more than the limit of {limits.max_replicates:,}"
+            faults.append(Fault(f"validation.{name}.n", message))
+    if faults:
+        raise LimitError(faults)

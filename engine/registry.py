@@ -1,0 +1,149 @@
+"""Named components and their parameters: what a configuration's ``{name, params}`` can mean."""
+
+import difflib
+import functools
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, ClassVar, Generic, TypeVar, get_args
+
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+
+from engine.errors import ConfigError, Fault
+
+T = TypeVar("T")
+Entry = tuple[Callable[[Any], T], "type[Params]"]
+MAX_INTEGER = 2**53 - 1
+
+
+class Strict(BaseModel):
+    """A frozen model: no unknown fields, no coercion, no NaN or infinity, no negative zero."""
+
+    model_config: ClassVar[ConfigDict] = ConfigDict(
+        strict=True, frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fold_negative_zero(cls, raw: object) -> object:
+        # -0.0 and 0 mean the same and must hash the same.
+        if not isinstance(raw, Mapping):
+            return raw
+        return {key: 0.0 if _is_zero(value) else value for key, value in raw.items()}
+
+
+def _is_zero(value: object) -> bool:
+    return isinstance(value, float) and value == 0.0
+
+
+class Params(Strict):
+    """The parameters of a component; a subclass gives each a default and its limits."""
+
+
+class Registry(Generic[T]):
+    """Components of one kind by name, each with the model of its parameters."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self._entries: dict[str, Callable[[], Entry[T]]] = {}
+
+    def register(
+        self, name: str, params: type[Params]
+    ) -> Callable[[Callable[[Any], T]], Callable[[Any], T]]:
+        """Return a decorator that enters a class, built from its validated ``params``."""
+
+        def enter(factory: Callable[[Any], T]) -> Callable[[Any], T]:
+            self.register_lazily({name: lambda: (factory, params)})
+            return factory
+
+        return enter
+
+    def register_lazily(self, entries: Mapping[str, Callable[[], Entry[T]]]) -> None:
+        """Enter components whose class and model are made when they are first asked for."""
+        for name, make in entries.items():
+            if name in self._entries:
+                message = f"the {self.kind} {name!r} is registered twice"
+                raise ValueError(message)
+            self._entries[name] = functools.cache(make)
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the names in order of registration."""
+        return iter(self._entries)
+
+    def __contains__(self, name: object) -> bool:
+        """Tell whether a component of this name is known."""
+        return name in self._entries
+
+    def params_model(self, name: str) -> type[Params]:
+        """Return the model of a component's parameters."""
+        return self._entries[name]()[1]
+
+    def description(self, name: str) -> str:
+        """Return the first line of a component's docstring."""
+        return (self._entries[name]()[0].__doc__ or "").strip().partition("\n")[0]
+
+    def check(self, name: str, raw_params: object, field: str) -> Params:
+        """Return the parameters of ``name`` with every default written out.
+
+        Raises
+            ConfigError naming ``field``.name or ``field``.params.… for every fault.
+        """
+        if name not in self._entries:
+            raise ConfigError.of(f"{field}.name", unknown(self.kind, name, self._entries))
+        model = self.params_model(name)
+        try:
+            return model.model_validate(raw_params)
+        except ValidationError as error:
+            raise ConfigError(faults_of(error, model, f"{field}.params")) from None
+
+    def build(self, name: str, params: Params) -> T:
+        """Return the component ``name`` with checked parameters."""
+        return self._entries[name]()[0](params)
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> str:
+    """Return the sentence for an unknown name: the closest known one, or a short list of all."""
+    known = sorted(known)
+    close = difflib.get_close_matches(name.lower(), known, n=1)
+    if close:
+        return f"unknown {kind} {name!r}; did you mean {close[0]!r}?"
+    listed = ", ".join(known[:8]) + (", …" if len(known) > 8 else "")
+    return f"unknown {kind} {name!r}; known: {listed}"
+
+
+def faults_of(error: ValidationError, model: type[BaseModel], prefix: str = "") -> list[Fault]:
+    """Return pydantic's findings on ``model`` as faults with dotted fields under ``prefix``."""
+    faults = []
+    for found in error.errors(include_url=False, include_context=False):
+        parts = [prefix] if prefix else []
+        parts += [str(part) for part in found["loc"]]
+        faults.append(Fault(".".join(parts), _sentence(found, model)))
+    return faults
+
+
+def _sentence(found: Any, model: type[BaseModel]) -> str:
+    if found["type"] == "extra_forbidden":
+        *parents, name = (str(part) for part in found["loc"])
+        close = difflib.get_close_matches(name, _fields_at(model, parents), n=1)
+        return f"unknown field; did you mean {close[0]!r}?" if close else "unknown field"
+    if found["type"] == "missing":
+        return "is required"
+    message = found["msg"].removeprefix("Value error, ").replace("Input should", "should")
+    return str(message[:1].lower() + message[1:])
+
+
+def _fields_at(model: type[BaseModel], parents: list[str]) -> list[str]:
+    """Return the field names of the model that ``parents`` lead to from ``model``."""
+    for parent in parents:
+        if parent.isdigit():
+            continue
+        field = model.model_fields.get(parent)
+        inner = _models_in(field.annotation) if field else []
+        if not inner:
+            return []
+        model = inner[0]
+    return list(model.model_fields)
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for part in get_args(annotation) for model in _models_in(part)]
