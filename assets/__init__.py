@@ -1,0 +1,1 @@
+"""The files that ship with Studio; they are read through ``importlib.resources``."""

@@ -54,7 +54,7 @@ def candle_digest(candles: Candles) -> str:
         "gap_flag": (candles.gap_flag, "u1"),
     }
     present = {name: column for name, column in columns.items() if column[0] is not None}
-    header = {
+    header: dict[str, Any] = {
         "columns": list(present),
         "bars": len(candles),
         "symbol": candles.symbol,

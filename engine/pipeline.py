@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from engine.artifacts import publish
 from engine.config import Limits, RunConfig
@@ -47,6 +47,12 @@ class Observer(Protocol):
 
 class Silent:
     """An observer that ignores everything."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
 
     def stage(self, name: str) -> None:
         """Ignore it."""

@@ -162,12 +162,13 @@ class EquityCurve(ArrayRecord):
 
 @dataclass(frozen=True, eq=False)
 class Execution:
-    """What the simulator returns."""
+    """What the simulator returns; ``kernel`` is ``compiled`` or ``interpreted``."""
 
     curve: EquityCurve
     fills: Fills
     trades: Trades
     warnings: tuple[RunWarning, ...]
+    kernel: str
 
 
 @dataclass(frozen=True, eq=False)

@@ -94,9 +94,21 @@ class Registry(Generic[T]):
         except ValidationError as error:
             raise ConfigError(faults_of(error, model, f"{field}.params")) from None
 
+    def describe(self, name: str, params: Mapping[str, object]) -> str:
+        """Return a component in words, its parameters in the order of their model."""
+        order = self.params_model(name).model_fields
+        given = [f"{title} {_in_words(params[title])}" for title in order if title in params]
+        return f"{name} ({', '.join(given)})" if given else name
+
     def build(self, name: str, params: Params) -> T:
         """Return the component ``name`` with checked parameters."""
         return self._entries[name]()[0](params)
+
+
+def _in_words(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> str:

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from engine.errors import VerificationError
-from engine.execution import kernel_is_compiled, load_kernel
 from engine.identity import SCHEMA, canonical_hash, library_versions
 from engine.records import Identity
 
@@ -28,8 +27,10 @@ UNHASHED = ("environment", "manifest_hash")
 MAX_MANIFEST_BYTES = 1 << 20
 
 
-def build_manifest(identity: Identity, folder: Path, names: list[str]) -> dict[str, Any]:
-    """Return the manifest of the files ``names`` in ``folder``."""
+def build_manifest(
+    identity: Identity, folder: Path, names: list[str], kernel: str
+) -> dict[str, Any]:
+    """Return the manifest of the files ``names`` in ``folder``, made with that bar loop."""
     manifest: dict[str, Any] = {
         "run_hash": identity.run_hash,
         "config_hash": identity.config_hash,
@@ -39,7 +40,7 @@ def build_manifest(identity: Identity, folder: Path, names: list[str]) -> dict[s
         "files": [_entry(folder / name) for name in sorted(names)],
     }
     manifest["manifest_hash"] = manifest_hash(manifest)
-    manifest["environment"] = environment()
+    manifest["environment"] = environment(kernel)
     return manifest
 
 
@@ -48,9 +49,10 @@ def manifest_hash(manifest: Mapping[str, Any]) -> str:
     return canonical_hash({key: value for key, value in manifest.items() if key not in UNHASHED})
 
 
-def environment() -> dict[str, Any]:
+def environment(kernel: str) -> dict[str, Any]:
     """Return where a run happened, as far as it could ever matter to its bytes."""
-    features = getattr(np._core._multiarray_umath, "__cpu_features__", {})  # noqa: SLF001  # numpy has no public name for it
+    core: Any = np
+    features = getattr(core._core._multiarray_umath, "__cpu_features__", {})  # noqa: SLF001  # numpy has no public name for it
     return {
         "python": platform.python_version(),
         "implementation": sys.implementation.name,
@@ -58,7 +60,7 @@ def environment() -> dict[str, Any]:
         "machine": platform.machine(),
         # Scalar exp, log and pow round alike only among processors with fused multiply-add.
         "fma": bool(features.get("FMA3", False)),
-        "kernel": "compiled" if kernel_is_compiled(load_kernel("auto")) else "interpreted",
+        "kernel": kernel,
         "libraries": dict(library_versions()),
     }
 
@@ -114,7 +116,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
             raise VerificationError(message)
         with path.open("rb") as file:
             text = file.read(MAX_MANIFEST_BYTES + 1)
-        manifest = json.loads(text) if len(text) <= MAX_MANIFEST_BYTES else None
+        manifest: Any = json.loads(text) if len(text) <= MAX_MANIFEST_BYTES else None
     except OSError as fault:
         reason = "there is none" if isinstance(fault, FileNotFoundError) else "it cannot be read"
         message = f"{folder} has no {MANIFEST} to verify against: {reason}"
@@ -164,24 +166,25 @@ def verify(folder: Path) -> Verification:
 
 
 def _check(folder: Path, entry: Mapping[str, Any]) -> FileCheck:
+    try:
+        reason = _difference(folder, entry)
+    except FileNotFoundError:
+        reason = "is missing"
+    except (OSError, ValueError):
+        reason = "cannot be read"
+    return FileCheck(entry["name"], ok=reason is None, reason=reason)
+
+
+def _difference(folder: Path, entry: Mapping[str, Any]) -> str | None:
     name = entry["name"]
     if Path(name).name != name or name in {"", ".", ".."}:
-        return FileCheck(name, ok=False, reason="is not a plain file name")
-    path = folder / name
-    try:
-        found = path.lstat()
-        if not stat.S_ISREG(found.st_mode):
-            return FileCheck(name, ok=False, reason="is not a regular file")
-        if found.st_size != entry["size"]:
-            reason = f"has {found.st_size} bytes instead of {entry['size']}"
-            return FileCheck(name, ok=False, reason=reason)
-        if file_sha256(path) != entry["sha256"]:
-            return FileCheck(name, ok=False, reason="has been changed")
-    except FileNotFoundError:
-        return FileCheck(name, ok=False, reason="is missing")
-    except OSError:
-        return FileCheck(name, ok=False, reason="cannot be read")
-    return FileCheck(name, ok=True)
+        return "is not a plain file name"
+    found = (folder / name).lstat()
+    if not stat.S_ISREG(found.st_mode):
+        return "is not a regular file"
+    if found.st_size != entry["size"]:
+        return f"has {found.st_size} bytes instead of {entry['size']}"
+    return None if file_sha256(folder / name) == entry["sha256"] else "has been changed"
 
 
 def _hashes_agree(folder: Path, manifest: Mapping[str, Any]) -> bool:

@@ -1,6 +1,7 @@
 """The picture of a run: equity against the benchmark, drawdown, price with entries and exits."""
 
 import io
+import itertools
 import logging
 import threading
 from typing import IO, TYPE_CHECKING, Any
@@ -8,6 +9,7 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 
 from engine.records import BacktestResult
+from engine.strategy import strategies
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -50,9 +52,10 @@ def draw(result: BacktestResult, file: IO[bytes]) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415
     from matplotlib.figure import Figure  # noqa: PLC0415
 
-    defaults = {key: mpl.rcParamsDefault[key] for key in mpl.rcParamsDefault if key != "backend"}
+    settings: Any = {**mpl.rcParamsDefault, **STYLE}
+    del settings["backend"]  # to set it would import one with a window
     picture = io.BytesIO()
-    with _LOCK, mpl.rc_context(defaults | STYLE):
+    with _LOCK, mpl.rc_context(settings):
         figure = Figure(figsize=(12.0, 8.4), dpi=100, facecolor="white")
         FigureCanvasAgg(figure)
         grid = figure.add_gridspec(
@@ -82,7 +85,7 @@ def sample_bars(values: "Floats") -> "Integers":
         return np.arange(n)
     edges = np.linspace(0, n, MAX_POINTS // 4 + 1).astype(np.int64)
     picks = []
-    for start, stop in zip(edges[:-1], edges[1:], strict=True):
+    for start, stop in itertools.pairwise(edges):
         part = values[start:stop]
         picks += [start, start + int(part.argmin()), start + int(part.argmax()), stop - 1]
     return np.unique(np.asarray(picks))
@@ -167,7 +170,7 @@ def _draw_position(axes: "Axes", result: BacktestResult) -> None:
     for color, part in ((LONG, np.clip(share, 0, 1)), (SHORT, np.clip(-share, 0, 1))):
         for alpha in (0.25, 0.5, 0.75, 1.0):
             chosen = (part > alpha - 0.25) & (part <= alpha)
-            spans = np.column_stack([starts[chosen], (ends - starts)[chosen]])
+            spans = list(zip(starts[chosen], (ends - starts)[chosen], strict=True))
             axes.broken_barh(spans, (0.0, 1.0), color=color, alpha=alpha, linewidth=0)
     axes.set_ylim(0.0, 1.0)
     axes.set_yticks([])
@@ -175,15 +178,19 @@ def _draw_position(axes: "Axes", result: BacktestResult) -> None:
 
 
 def _draw_time_axis(panels: "list[Axes]") -> None:
-    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter  # noqa: PLC0415  # as in draw
+    import matplotlib.dates  # noqa: PLC0415  # as in draw
 
-    locator = AutoDateLocator(minticks=5, maxticks=12)
+    dates: Any = matplotlib.dates
+    locator = dates.AutoDateLocator(minticks=5, maxticks=12)
     # Numbers only: the names of months depend on the locale.
     formats = ["%Y", "%Y-%m", "%m-%d", "%H:%M", "%H:%M", "%S.%f"]
     panels[0].xaxis.set_major_locator(locator)
     panels[0].xaxis.set_major_formatter(
-        ConciseDateFormatter(
-            locator, formats=formats, zero_formats=formats, offset_formats=["", "", *["%Y-%m-%d"] * 4]
+        dates.ConciseDateFormatter(
+            locator,
+            formats=formats,
+            zero_formats=formats,
+            offset_formats=["", "", *["%Y-%m-%d"] * 4],
         )
     )
     panels[0].margins(x=0.01)
@@ -198,10 +205,10 @@ def _draw_header(figure: Any, result: BacktestResult) -> None:
     span = " to ".join(
         str(np.datetime64(int(ts), "ms").astype("M8[D]")) for ts in result.candles.ts[[0, -1]]
     )
-    given = ", ".join(f"{name} {value}" for name, value in config.strategy.params.items())
+    strategy = strategies.describe(config.strategy.name, config.strategy.params)
     title = f"{config.symbol} {config.timeframe}, {span}"
     figure.text(0.07, 0.967, title, fontsize=13, weight="bold", va="center")
-    figure.text(0.985, 0.967, f"{config.strategy.name} ({given})", color=MUTED, ha="right", va="center")
+    figure.text(0.985, 0.967, strategy, color=MUTED, ha="right", va="center")
     columns = np.linspace(0.07, 0.985, len(FIGURES) + 1)[:-1]
     for x, (label, name, form) in zip(columns, FIGURES, strict=True):
         value = result.metrics.values[name]

@@ -54,7 +54,7 @@ def inspect_place(place: Path, identity: Identity) -> Place:
         if read_manifest(place)["run_hash"] == identity.run_hash:
             if verify(place).ok:
                 return Place.THIS_RUN
-            message = f"{place} holds this run, but its files do not verify; remove it or choose another place"
+            message = f"{place} holds this run, but its files do not verify; remove it first"
             raise OutputError(message)
     message = f"{place} already holds something else; choose an empty or new directory"
     raise OutputError(message)
@@ -76,7 +76,7 @@ def publish(result: BacktestResult, place: Path, check_cancelled: CancelCheck) -
                 with _create(folder / name) as file:
                     write(result, file)
             names = [path.name for path in folder.iterdir()]
-            manifest = build_manifest(result.identity, folder, names)
+            manifest = build_manifest(result.identity, folder, names, result.execution.kernel)
             with _create(folder / MANIFEST) as file:
                 file.write(json_bytes(manifest))
             _sync_folder(folder)

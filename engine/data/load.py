@@ -10,8 +10,7 @@ from engine.config import EPOCH, MILLISECOND, Limits, RunConfig
 from engine.data.calendars import gap_flags, periods_per_year
 from engine.data.normalize import Dataset, QualityReport
 from engine.data.providers import Provider
-from engine.errors import DataError, LimitError
-from engine.errors import Fault
+from engine.errors import DataError, Fault, LimitError
 from engine.records import Candles, DataQuality, PeriodsPerYear, RunWarning
 
 
@@ -38,16 +37,21 @@ def load(config: RunConfig, provider: Provider, limits: Limits) -> LoadedSlice:
     if len(candles) > limits.max_bars:
         message = f"{len(candles):,} bars are more than the limit of {limits.max_bars:,}"
         raise LimitError([Fault("start", message)])
-    candles = dataclasses.replace(candles, gap_flag=gap_flags(candles))
+    flags = gap_flags(candles)
+    candles = dataclasses.replace(candles, gap_flag=flags)
     volume = candles.volume
     zero_volume = int((volume == 0).sum()) if volume is not None else 0
     warnings = []
-    if volume is not None and zero_volume == len(candles) and config.execution.zero_volume != "fill":
+    if (
+        volume is not None
+        and zero_volume == len(candles)
+        and config.execution.zero_volume != "fill"
+    ):
         message = "every bar has volume 0, so no order can fill; zero_volume 'fill' trades anyway"
         warnings.append(RunWarning("volume_all_zero", message))
     quality = DataQuality(
         bars=len(candles),
-        gaps=int(np.count_nonzero(candles.gap_flag)),
+        gaps=int(np.count_nonzero(flags)),
         zero_volume_bars=zero_volume,
         volume_known=volume is not None,
     )
@@ -79,11 +83,14 @@ def _adjusted(dataset: Dataset, config: RunConfig) -> Candles:
 def _cut(candles: Candles, config: RunConfig) -> Candles:
     first = 0 if config.start is None else int(np.searchsorted(candles.ts, config.start, "left"))
     last = (
-        len(candles) if config.end is None else int(np.searchsorted(candles.ts, config.end, "right"))
+        len(candles)
+        if config.end is None
+        else int(np.searchsorted(candles.ts, config.end, "right"))
     )
     if first >= last:
         span = f"{_day(candles.ts[0])} to {_day(candles.ts[-1])}"
-        message = f"{candles.symbol} {candles.timeframe} has no bars in the range asked for; it has {span}"
+        name = f"{candles.symbol} {candles.timeframe}"
+        message = f"{name} has no bars in the range asked for; it has {span}"
         raise DataError(message)
     part = slice(first, last)
     return dataclasses.replace(
@@ -100,5 +107,3 @@ def _cut(candles: Candles, config: RunConfig) -> Candles:
 
 def _day(ts_ms: int) -> str:
     return (EPOCH + int(ts_ms) * MILLISECOND).astimezone(UTC).strftime("%Y-%m-%d")
-
-

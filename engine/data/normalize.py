@@ -89,7 +89,9 @@ def normalize(
     ts = times.ts[kept]
     report.note("unsorted", raw.row[kept][1:][np.diff(ts) < 0] if len(kept) > 1 else raw.row[:0])
     order = kept[np.argsort(ts, kind="stable")]
-    exact, conflicting = _duplicates(times.ts[order], [column[order] for column in columns.values()])
+    exact, conflicting = _duplicates(
+        times.ts[order], [column[order] for column in columns.values()]
+    )
     report.note("exact_duplicate", raw.row[order[exact]])
     report.note("conflicting_duplicate", raw.row[order[conflicting]])
     _refuse(raw.name, report, options)
@@ -104,7 +106,10 @@ def normalize(
         symbol=symbol,
         timeframe=_timeframe(raw.name, ts, timeframe),
         ts=ts,
-        **{title: columns[title] for title in PRICES},
+        open=columns["open"],
+        high=columns["high"],
+        low=columns["low"],
+        close=columns["close"],
         volume=columns.get("volume"),
         vwap=columns.get("vwap"),
         timezone=options.timezone,

@@ -1,7 +1,8 @@
 """Where candles come from: the protocol, the registry, and a file given by hand."""
 
+import dataclasses
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -35,16 +36,16 @@ class FileProvider:
     """The candles of one CSV file, whatever the configuration's provider."""
 
     path: Path
-    options: ReadOptions = ReadOptions()
+    options: ReadOptions = field(default_factory=ReadOptions)
 
     def load(self, config: RunConfig) -> Dataset:
         """Return the file's candles under the configuration's symbol and timeframe."""
-        options = ReadOptions(
-            self.options.timezone, self.options.date_format, config.on_bad_rows
-        )
-        return normalize(
-            read_csv(self.path), symbol=config.symbol, timeframe=config.timeframe, options=options
-        )
+        return self.read(config.symbol, config.timeframe, config.on_bad_rows)
+
+    def read(self, symbol: str, timeframe: str | None, on_bad_rows: str) -> Dataset:
+        """Return the file's candles; ``timeframe`` None takes the one that its bars tell."""
+        options = dataclasses.replace(self.options, on_bad_rows=on_bad_rows)
+        return normalize(read_csv(self.path), symbol=symbol, timeframe=timeframe, options=options)
 
 
 def guess_name(path: Path) -> tuple[str, str | None]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from engine.config import RunConfig
 from engine.data.normalize import Dataset
-from engine.data.providers import FileProvider, NoParams, Provider, providers
+from engine.data.providers import FileProvider, NoParams, providers
 from engine.errors import DatasetNotFound
 
 SAMPLES = ("IXIC_1d", "SPX_1d")
@@ -29,6 +29,3 @@ class SampleProvider:
             raise DatasetNotFound(message)
         folder = Path(str(resources.files("assets"))) / "sample"
         return FileProvider(folder / f"{name}.csv").load(config)
-
-
-__all__ = ["Provider", "SampleProvider"]

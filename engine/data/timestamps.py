@@ -13,7 +13,9 @@ from engine.errors import DataError
 if TYPE_CHECKING:
     from engine.records import Booleans, Integers
 
-CLOCK = r"(?:[T ]+(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:\.(?P<part>\d{1,9}))?)?)?"
+CLOCK = (
+    r"(?:[T ]+(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:\.(?P<part>\d{1,9}))?)?)?"
+)
 OFFSET = r" ?(?P<offset>Z|[+-]\d{2}:?\d{2}|[+-]\d{2})?"
 YEAR_FIRST = r"^(?P<a>\d{4})[-/](?P<b>\d{1,2})[-/](?P<c>\d{1,2})" + CLOCK + OFFSET + "$"
 YEAR_LAST = r"^(?P<a>\d{1,2})[-/.](?P<b>\d{1,2})[-/.](?P<c>\d{4})" + CLOCK + OFFSET + "$"
@@ -50,7 +52,9 @@ def parse_times(text: pa.Array, *, timezone: str, date_format: str | None) -> Pa
     best = int(np.argmax([match.sum() for match in matches]))
     if not matches[best].any():
         shown = next((value.as_py() for value in text if value.is_valid), "")
-        message = f"the time column is in no known layout (such as {shown[:30]!r}); give date_format"
+        message = (
+            f"the time column is in no known layout (such as {shown[:30]!r}); give date_format"
+        )
         raise DataError(message)
     read = matches[best]
     parts = pc.extract_regex(text, layouts[best])
@@ -75,7 +79,9 @@ def _from_epoch(values: "Integers", read: "Booleans") -> "Integers":
     raise DataError(message)
 
 
-def _from_parts(parts: pa.Array, read: "Booleans", timezone: str, *, year_last: bool) -> ParsedTimes:
+def _from_parts(
+    parts: pa.Array, read: "Booleans", timezone: str, *, year_last: bool
+) -> ParsedTimes:
     first, second, third = (_group(parts, name) for name in "abc")
     if not year_last:
         year, month, day = first, second, third

@@ -206,9 +206,9 @@ def _book(
             realized = (price - account.entry_price) * before
         account.entry_price = price if after != 0.0 else 0.0
     elif fabs(after) > fabs(before):
-        account.entry_price = (
-            account.entry_price * fabs(before) + price * fabs(quantity)
-        ) / fabs(after)
+        account.entry_price = (account.entry_price * fabs(before) + price * fabs(quantity)) / fabs(
+            after
+        )
     else:
         realized = (account.entry_price - price) * quantity
     account.cash = account.cash - (quantity * price + commission)
@@ -253,13 +253,12 @@ def _trade(
             ratio = fabs(quantity) / bars.volume[t]
     moved = moved + bars.impact[t] * ratio
     price = base * (1.0 + side * moved) * (1.0 + side * terms.slippage_bps / 1e4)
-    price = price if price > 0.0 else 0.0
+    price = max(0.0, price)
     commission = (
         terms.commission_per_share * fabs(quantity)
         + terms.commission_bps / 1e4 * fabs(quantity) * price
     )
-    if commission < terms.commission_min:
-        commission = terms.commission_min
+    commission = max(commission, terms.commission_min)
     _book(account, tape, t, at_close, quantity, base, price, commission, target)
 
 
@@ -273,12 +272,8 @@ def _decide(
     weight: cython.double = bars.weight[t]
     band: cython.double = terms.rebalance_band
     units: cython.double
-    if band < MIN_WEIGHT_CHANGE:
-        band = MIN_WEIGHT_CHANGE
-    if (
-        _sign(weight) == _sign(account.last_weight)
-        and fabs(weight - account.last_weight) <= band
-    ):
+    band = max(band, MIN_WEIGHT_CHANGE)
+    if _sign(weight) == _sign(account.last_weight) and fabs(weight - account.last_weight) <= band:
         return
     units = weight * equity / bars.close[t]
     if terms.lot_size > 0.0:
@@ -333,7 +328,8 @@ def simulate(
             fee = 0.0
             if account.position < 0.0 and t > 0:
                 fee = (
-                    terms.borrow_bps / 1e4
+                    terms.borrow_bps
+                    / 1e4
                     * ((bars.ts[t] - bars.ts[t - 1]) / YEAR_MS)
                     * fabs(account.position)
                     * bars.close[t - 1]

@@ -46,7 +46,8 @@ def load_kernel(choice: str) -> ModuleType:
         return imported_kernel
     path = Path(imported_kernel.__file__ or "").with_name("kernel.py")
     spec = importlib.util.spec_from_file_location("engine.execution.interpreted_kernel", path)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     kernel = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(kernel)
     return kernel
@@ -121,6 +122,7 @@ def simulate(
         fills=fills,
         trades=round_trips(fills, candles, borrow),
         warnings=tuple(_warnings(account)),
+        kernel="compiled" if kernel_is_compiled(loop) else "interpreted",
     )
 
 
@@ -196,10 +198,12 @@ def _refuse_overflow(written: "dict[str, Floats]") -> None:
 
 def _warnings(account: Any) -> Iterable[RunWarning]:
     if account.ruin_bar >= 0:
-        message = f"the equity fell to zero or below at bar {account.ruin_bar}; nothing was traded after it"
+        message = f"equity fell to zero or below at bar {account.ruin_bar}; trading ended there"
         yield RunWarning("ruin", message)
     if account.n_negative_cash:
-        message = "cash was below zero although the weight was at most 1: a gap or costs after sizing"
+        message = (
+            "cash was below zero although the weight was at most 1: a gap or costs after sizing"
+        )
         yield RunWarning("negative_cash", message, int(account.n_negative_cash))
     if account.n_exceeding_volume:
         message = "orders were larger than the volume of the bar that filled them"

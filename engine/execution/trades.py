@@ -103,7 +103,8 @@ def _sum(values: "Floats", opens: "Integers") -> "Floats":
 def _ratio(numerator: "Floats", denominator: "Floats") -> "Floats":
     """Return the quotient, NaN where it is undefined."""
     nothing = np.full(len(numerator), np.nan)
-    return np.divide(numerator, denominator, out=nothing, where=denominator != 0)
+    np.divide(numerator, denominator, out=nothing, where=denominator != 0)
+    return nothing
 
 
 def _held_sum(per_bar: "Floats", start: "Integers", stop: "Integers") -> "Floats":
@@ -153,12 +154,10 @@ def _move(side: "Floats", price: "Floats", average: "Floats") -> "Floats":
 
 
 def _no_trades() -> Trades:
-    whole, real = np.empty(0, dtype=np.int64), np.empty(0)
+    whole: Any = np.empty(0, dtype=np.int64)
+    real: Any = np.empty(0)
     return Trades(
-        *(whole.copy() for _ in range(5)),
-        *(real.copy() for _ in range(8)),
-        whole.copy(),
-        real.copy(),
-        real.copy(),
-        np.empty(0, dtype=np.bool_),
+        *(whole, whole, whole, whole, whole, real, real, real),
+        *(real, real, real, real, real, whole, real, real),
+        open=np.empty(0, dtype=np.bool_),
     )

@@ -1,5 +1,6 @@
 """Every TA-Lib function as an indicator, from what TA-Lib says of itself."""
 
+import functools
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -91,7 +92,10 @@ def _params_model(function_name: str) -> type[Params]:
     for name, default in _talib.abstract.Function(function_name).info["parameters"].items():
         alias = AliasChoices(name, "length") if name == "timeperiod" else None
         if isinstance(default, int):
-            fields[name] = (int, Field(default, ge=-MAX_INTEGER, le=100_000, validation_alias=alias))
+            fields[name] = (
+                int,
+                Field(default, ge=-MAX_INTEGER, le=100_000, validation_alias=alias),
+            )
         else:
             fields[name] = (float, Field(default, ge=-REAL_ABOVE, le=REAL_ABOVE))
     return create_model(f"{function_name}Params", __base__=Params, **fields)
@@ -107,7 +111,7 @@ def _entry(function_name: str) -> tuple[Callable[[Any], Indicator], type[Params]
 
 indicators.register_lazily(
     {
-        name.lower(): lambda name=name: _entry(name)
+        name.lower(): functools.partial(_entry, name)
         for name in _talib.get_functions()
         if name not in LEFT_OUT
     }

@@ -20,5 +20,21 @@ class Measured:
 
 
 def null(reason: str) -> Measured:
-    """Return an undefined number."""
+    """Return an undefined number; ``reason`` is one of ``REASONS``."""
     return Measured(None, reason)
+
+
+# Why a number is not defined, as a person reads it.
+REASONS = {
+    "fewer_than_2_bars": "fewer than 2 bars",
+    "fewer_than_3_bars": "fewer than 3 bars",
+    "zero_volatility": "zero volatility",
+    "no_downside": "no losing bar",
+    "no_drawdown": "no drawdown",
+    "no_trades": "no closed trade",
+    "no_losses": "no losing trade",
+    "one_sided": "only wins, or only losses",
+    "sharpe_not_positive": "Sharpe not above 0",
+    "radicand_not_positive": "moments too extreme",
+    "overflow": "too large a number",
+}

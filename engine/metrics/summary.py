@@ -176,9 +176,7 @@ def _confidence(stats: ReturnStatistics) -> dict[str, Measured]:
     }
 
 
-def _benchmark(
-    equity: "Floats", initial: float, periods: float, rf: float
-) -> dict[str, Measured]:
+def _benchmark(equity: "Floats", initial: float, periods: float, rf: float) -> dict[str, Measured]:
     stats = return_statistics(per_bar_returns(equity, initial), rf)
     final = float(equity[-1])
     return {

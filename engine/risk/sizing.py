@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-
 from engine.features import FeatureSpec, ShiftedCandles
 from engine.records import freeze
 from engine.registry import Registry

@@ -25,7 +25,7 @@ class DualSmaParams(Params):
     threshold_bp: float = Field(
         0.0, ge=0, lt=10_000, description="how far apart the averages must be, in basis points"
     )
-    long_only: bool = Field(False, description="flat instead of short")
+    long_only: bool = Field(default=False, description="flat instead of short")
 
     @field_validator("slow")
     @classmethod

@@ -1,0 +1,58 @@
+# Two commands matter: `make run` and `make test`. Both set up what they need.
+
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+PIP := $(PY) -m pip install --quiet --disable-pip-version-check --no-input --root-user-action=ignore --constraint requirements.lock
+INPUTS := pyproject.toml requirements.lock setup.py engine/execution/kernel.py
+
+.PHONY: setup run test check bench clean lock system
+
+run: $(VENV)/.ready-to-run
+	@$(PY) -m app run
+
+setup: $(VENV)/.ready-to-test
+
+test: system $(VENV)/.ready-to-test
+	$(PY) -m pytest --cov --cov-report=term --cov-report=xml
+
+check: $(VENV)/.ready-to-test
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(PY) -m pytest --quiet tests/test_import_rules.py
+
+bench: $(VENV)/.ready-to-test
+	$(PY) scripts/bench/perf_run.py
+
+clean:
+	rm -rf $(VENV) build dist studio.egg-info studio-runs coverage.xml .coverage .coverage.* .hypothesis
+	rm -rf .mypy_cache .pytest_cache .ruff_cache engine/execution/kernel.*.so engine/execution/kernel.*.pyd
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Exact versions of everything, for every supported Python, from the ranges in pyproject.toml.
+lock: $(VENV)/.ready-to-test
+	$(PIP) uv
+	$(VENV)/bin/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \
+	  --no-header --no-annotate --no-emit-index-url --no-emit-find-links --quiet \
+	  --output-file requirements.lock
+
+# What the tests need of the system: a C compiler and Python's headers, for the compiled loop.
+system:
+	@sh scripts/system_packages.sh $(PYTHON)
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Studio needs Python 3.11 or newer; $(PYTHON) is older. Name another one: make PYTHON=..."; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "This Python cannot make virtual environments; on Debian: apt-get install python3-venv"; exit 1; }
+
+# The build uses the locked setuptools and Cython, not whatever an isolated build would fetch.
+$(VENV)/.ready-to-run: $(INPUTS) | $(VENV)/bin/python
+	@echo "Setting up $(VENV) (a minute at most, once) ..."
+	@$(PIP) setuptools cython
+	@$(PIP) --no-build-isolation --editable .
+	@$(PY) -m engine.execution
+	@touch $@
+
+$(VENV)/.ready-to-test: $(VENV)/.ready-to-run
+	@$(PIP) --no-build-isolation --editable '.[dev]'
+	@touch $@

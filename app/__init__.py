@@ -1,0 +1,1 @@
+"""The program around the engine: commands, and later the local server."""

@@ -1,0 +1,209 @@
+"""The command line: flags to calls, errors to plain sentences and exit codes.
+
+Each command imports what it needs when it is called, so that none waits for another's libraries.
+"""
+
+import contextlib
+import io
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from enum import IntEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+import engine
+from engine.errors import (
+    ConfigError,
+    DataError,
+    OutputError,
+    RunCancelled,
+    StudioError,
+    VerificationError,
+)
+
+
+class Exit(IntEnum):
+    """How a command ends."""
+
+    DONE = 0
+    USAGE = 2
+    DATA = 3
+    FAILED = 4
+    VERIFICATION = 5
+    INTERRUPTED = 130
+
+
+EXIT_CODES: tuple[tuple[type[StudioError], Exit], ...] = (
+    (ConfigError, Exit.USAGE),
+    (OutputError, Exit.USAGE),
+    (DataError, Exit.DATA),
+    (VerificationError, Exit.VERIFICATION),
+    (RunCancelled, Exit.INTERRUPTED),
+    (StudioError, Exit.FAILED),
+)
+
+cli = typer.Typer(
+    name="studio",
+    help="Backtests, and whether to believe them.",
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    no_args_is_help=True,
+)
+
+CandlesFile = Annotated[
+    Path | None, typer.Option("--candles", help="Candles from this CSV file.", show_default=False)
+]
+TimeZone = Annotated[str, typer.Option("--tz", help="Zone of times without an offset.")]
+DateFormat = Annotated[
+    str | None, typer.Option("--date-format", help="Such as %d/%m/%Y.", show_default=False)
+]
+DataDir = Annotated[
+    Path | None, typer.Option("--data-dir", help="The data directory.", show_default=False)
+]
+
+
+def _version(*, asked: bool) -> None:
+    if asked:
+        typer.echo(f"studio {engine.__version__}")
+        raise typer.Exit
+
+
+@cli.callback()
+def _studio(
+    *,
+    version: Annotated[  # its callback has answered by then
+        bool,
+        typer.Option("--version", callback=lambda value: _version(asked=value), is_eager=True),
+    ] = False,
+) -> None:
+    """Backtests, and whether to believe them."""
+
+
+@cli.command()
+def run(
+    *,
+    config: Annotated[
+        Path | None,
+        typer.Argument(help="A configuration; the sample's without.", show_default=False),
+    ] = None,
+    candles: CandlesFile = None,
+    symbol: Annotated[str | None, typer.Option(help="With --candles.", show_default=False)] = None,
+    timeframe: Annotated[
+        str | None, typer.Option(help="With --candles.", show_default=False)
+    ] = None,
+    tz: TimeZone = "UTC",
+    date_format: DateFormat = None,
+    calendar: Annotated[
+        str | None, typer.Option(help="Exchange calendar of the candles.", show_default=False)
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Where the run goes [./studio-runs/<run_id>].", show_default=False),
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Override: strategy.params.fast=10.", show_default=False),
+    ] = None,
+    no_plot: Annotated[bool, typer.Option("--no-plot", help="Leave the plot out.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print only summary.json.")] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Run a backtest: a table of results, a plot, and a directory that pins every byte."""
+    from app.commands.run import RunRequest, run_command
+
+    run_command(
+        RunRequest(
+            config=config,
+            candles=candles,
+            symbol=symbol,
+            timeframe=timeframe,
+            timezone=tz,
+            date_format=date_format,
+            calendar=calendar,
+            out=out,
+            overrides=tuple(settings or ()),
+            plot=not no_plot,
+            as_json=as_json,
+            data_dir=data_dir,
+        )
+    )
+
+
+@cli.command()
+def verify(
+    run_or_dir: Annotated[str, typer.Argument(help="A run's id or directory.")],
+    *,
+    rerun: Annotated[
+        bool, typer.Option("--rerun", help="Run it again and compare every byte.")
+    ] = False,
+    candles: CandlesFile = None,
+    tz: TimeZone = "UTC",
+    date_format: DateFormat = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Compare a run's files with its manifest, byte by byte."""
+    from app.commands.verify import VerifyRequest, verify_command
+
+    verify_command(
+        VerifyRequest(
+            run_or_dir=run_or_dir,
+            rerun=rerun,
+            candles=candles,
+            timezone=tz,
+            date_format=date_format,
+            data_dir=data_dir,
+        )
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code; every error is a sentence on standard error."""
+    _replace_unprintable()
+    with contextlib.suppress(ValueError):  # outside the main thread there are no signals to set
+        signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        code: Any = cli(arguments, prog_name="studio", standalone_mode=False)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read our output has gone; Python would complain once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Exit.FAILED
+    except (Exception, KeyboardInterrupt) as fault:  # noqa: BLE001  # no traceback reaches a user
+        message, code = _explain(fault)
+        with contextlib.suppress(OSError):
+            sys.stderr.write(f"studio: {message}\n")
+            sys.stderr.flush()
+    return int(code or 0)
+
+
+def _explain(fault: BaseException) -> tuple[str, Exit]:
+    """Return what a person should read about an error, and the exit code for it."""
+    if isinstance(fault, StudioError):
+        return str(fault), next(code for kind, code in EXIT_CODES if isinstance(fault, kind))
+    if isinstance(fault, KeyboardInterrupt | typer.Abort):
+        return "Interrupted; nothing was kept.", Exit.INTERRUPTED
+    if isinstance(fault, typer.TyperException):
+        message = " ".join(fault.format_message().split())
+        return f"{message} See 'studio --help'.", Exit.USAGE
+    if isinstance(fault, OSError):
+        reason = (fault.strerror or "a file cannot be used").lower()
+        return f"The output could not be written: {reason}.", Exit.FAILED
+    if isinstance(fault, MemoryError):
+        return "There is not enough memory for this run.", Exit.FAILED
+    return f"An error inside Studio ({type(fault).__name__}); please report it.", Exit.FAILED
+
+
+def _interrupt(_signal: int, _frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _replace_unprintable() -> None:
+    """Let a terminal that cannot show a character show a substitute."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")

@@ -1,0 +1,156 @@
+"""``studio run``: one backtest, without a server."""
+
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from app.config_file import read_config, sample_config, with_overrides
+from app.progress import RunProgress
+from app.results_table import print_results
+from app.settings import Settings, read_settings
+from engine.artifacts import Place, inspect_place, metrics_document, summary_document
+from engine.config import RunConfig
+from engine.data import FileProvider, LocalProvider, NoParams, Provider, ReadOptions, guess_name
+from engine.errors import ConfigError, DataError
+from engine.execution import load_kernel
+from engine.identity import json_bytes
+from engine.pipeline import RunContext, Silent, prepare
+
+RUNS = Path("studio-runs")
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """What was asked for on the command line."""
+
+    config: Path | None = None
+    candles: Path | None = None
+    symbol: str | None = None
+    timeframe: str | None = None
+    timezone: str = "UTC"
+    date_format: str | None = None
+    calendar: str | None = None
+    out: Path | None = None
+    overrides: tuple[str, ...] = ()
+    plot: bool = True
+    as_json: bool = False
+    data_dir: Path | None = None
+
+
+def run_command(request: RunRequest) -> None:
+    """Run to artifacts, then print the table of results, or summary.json."""
+    settings = read_settings({"data_dir": request.data_dir})
+    raw = _raw_config(request)
+    shows_progress = sys.stderr.isatty() and not request.as_json
+    progress = RunProgress() if shows_progress else None
+    with progress or Silent() as observer:
+        prepared = prepare(
+            raw,
+            RunContext(
+                observer=observer,
+                limits=settings.limits,
+                provider=provider_for(raw, request.candles, read_options(request), settings),
+                kernel=load_kernel(settings.kernel),
+            ),
+        )
+        place = request.out or RUNS / prepared.identity.run_id
+        if inspect_place(place, prepared.identity) is Place.THIS_RUN:
+            summary, metrics = (_read(place / f"{name}.json") for name in ("summary", "metrics"))
+            note = "This very run is there already, verified; it was left as it is."
+        else:
+            result = prepared.execute(place)
+            summary, metrics = summary_document(result), metrics_document(result)
+            note = None
+    for sentence in _quality_notes(prepared.loaded.report):
+        sys.stderr.write(f"studio: {sentence}\n")
+    if request.as_json:
+        sys.stdout.write(json_bytes(summary).decode())
+    else:
+        print_results(_read(place / "config.json"), summary, metrics, place, note)
+
+
+def _raw_config(request: RunRequest) -> dict[str, Any]:
+    if request.config is not None:
+        raw = read_config(request.config)
+    elif request.candles is not None:
+        raw = {}
+    else:
+        raw = sample_config()
+    if request.candles is not None:
+        raw = _for_file(raw, request, request.candles)
+    elif request.symbol or request.timeframe or request.date_format:
+        message = "--symbol, --timeframe and --date-format go with --candles; use --set otherwise"
+        raise ConfigError.of("", message)
+    if request.calendar is not None:
+        raw["calendar"] = request.calendar
+    raw = with_overrides(raw, request.overrides)
+    if not request.plot:
+        raw["plot"] = False
+    return raw
+
+
+def _for_file(raw: Mapping[str, Any], request: RunRequest, path: Path) -> dict[str, Any]:
+    """Return the configuration for candles from a file: flags, else itself, else the file's name.
+
+    The candles count as local ones, so that the same data imported gives the same run.
+    """
+    symbol, timeframe = request.symbol, request.timeframe
+    if symbol is None and "symbol" not in raw:
+        symbol, told = guess_name(path)
+        timeframe = timeframe or told
+    elif timeframe is None and "timeframe" not in raw:
+        try:
+            timeframe = guess_name(path)[1]
+        except DataError:
+            timeframe = None
+    config = {**raw, "provider": "local"}
+    if symbol is not None:
+        config["symbol"] = symbol
+    if timeframe is None and "timeframe" not in raw:
+        dataset = FileProvider(path, read_options(request)).read("FILE", None, "drop")
+        timeframe = dataset.candles.timeframe
+    if timeframe is not None:
+        config["timeframe"] = timeframe
+    return config
+
+
+def read_options(request: Any) -> ReadOptions:
+    """Return what the flags say about a candle file."""
+    return ReadOptions(timezone=request.timezone, date_format=request.date_format)
+
+
+def provider_for(
+    raw: Mapping[str, Any], candles: Path | None, options: ReadOptions, settings: Settings
+) -> Provider | None:
+    """Return the provider that flags and settings ask for, None for the configured one."""
+    if candles is not None:
+        return FileProvider(candles, options)
+    if raw.get("provider", RunConfig.model_fields["provider"].default) == "local":
+        return LocalProvider(NoParams(), settings.data_dir)
+    return None
+
+
+def _read(path: Path) -> Any:
+    return json.loads(path.read_bytes())
+
+
+def _quality_notes(report: Any) -> list[str]:
+    """Return what normalisation changed in the file, in one sentence."""
+    said = {
+        "ragged_row": "dropped for a wrong number of cells",
+        "unreadable_time": "dropped for a time that cannot be read",
+        "bad_price": "dropped for a bad price",
+        "bad_volume": "dropped for a bad volume",
+        "inverted_range": "dropped for an inverted range",
+        "conflicting_duplicate": "dropped for conflicting values at one time",
+        "exact_duplicate": "dropped as exact duplicates",
+        "unsorted": "were out of order and sorted",
+        "widened_range": "had high and low widened by rounding",
+    }
+    found = [
+        f"{report.counts[rule]:,} {what}" for rule, what in said.items() if rule in report.counts
+    ]
+    return [f"of {report.rows_in:,} rows, {'; '.join(found)}."] if found else []

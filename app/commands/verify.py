@@ -1,0 +1,124 @@
+"""``studio verify``: whether a run's files are what its manifest says, and can be made again."""
+
+import json
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from app.commands.run import RUNS, provider_for, read_options
+from app.config_file import read_config
+from app.settings import Settings, read_settings
+from engine.artifacts import FileCheck, Verification, verify
+from engine.errors import VerificationError
+from engine.execution import load_kernel
+from engine.identity import code_version
+from engine.pipeline import RunContext, prepare
+
+
+@dataclass(frozen=True)
+class VerifyRequest:
+    """What was asked for on the command line."""
+
+    run_or_dir: str
+    rerun: bool = False
+    candles: Path | None = None
+    timezone: str = "UTC"
+    date_format: str | None = None
+    data_dir: Path | None = None
+
+
+def verify_command(request: VerifyRequest) -> None:
+    """Print each file's verdict.
+
+    Raises
+        VerificationError where anything does not match.
+    """
+    settings = read_settings({"data_dir": request.data_dir})
+    folder = _find(request.run_or_dir, settings)
+    verification = verify(folder)
+    console = Console(highlight=False, soft_wrap=True)
+    for check in verification.files:
+        _say(console, check, "as the manifest says")
+    if not verification.ok:
+        raise VerificationError(_failures(folder, verification))
+    if request.rerun:
+        for check in _rerun(folder, request, settings, verification):
+            _say(console, check, "the same bytes again")
+            if not check.ok:
+                message = f"{check.name} came out different when the run was made again"
+                raise VerificationError(message)
+    done = "and running it again gave the same bytes" if request.rerun else "and the manifest holds"
+    console.print(Text(f"Verified: {len(verification.files)} files, {done}.", style="bold green"))
+
+
+def _find(run_or_dir: str, settings: Settings) -> Path:
+    """Return the directory of a run, named by its path or by its id."""
+    path = Path(run_or_dir)
+    if not path.is_dir() and path.name == run_or_dir:
+        for runs in (RUNS, settings.data_dir / "runs"):
+            if (runs / run_or_dir).is_dir():
+                return runs / run_or_dir
+    if not path.is_dir():
+        message = f"there is no run {run_or_dir}"
+        raise VerificationError(message)
+    return path
+
+
+def _say(console: Console, check: FileCheck, praise: str) -> None:
+    style, word = ("green", "ok") if check.ok else ("bold red", "FAILED")
+    line = Text(f"{word:<7}", style=style)
+    line.append(f"{check.name:<20} {praise if check.ok else check.reason}", style="default")
+    console.print(line)
+
+
+def _failures(folder: Path, verification: Verification) -> str:
+    wrong = [f"{check.name} {check.reason}" for check in verification.files if not check.ok]
+    if not verification.manifest_ok:
+        wrong.insert(0, "the manifest's own hashes do not come out")
+    more = f", and {len(wrong) - 3} more" if len(wrong) > 3 else ""
+    return f"{folder} does not verify: {'; '.join(wrong[:3])}{more}."
+
+
+def _rerun(
+    folder: Path, request: VerifyRequest, settings: Settings, verification: Verification
+) -> list[FileCheck]:
+    """Run the configuration again, elsewhere, and compare every file."""
+    manifest = verification.manifest
+    raw = read_config(folder / "config.json")
+    provider = provider_for(raw, request.candles, read_options(request), settings)
+    context = RunContext(
+        limits=settings.limits, provider=provider, kernel=load_kernel(settings.kernel)
+    )
+    prepared = prepare(raw, context)
+    if prepared.identity.candle_digest != manifest["candle_digest"]:
+        message = "the candles are not those of the run: their digest differs"
+        raise VerificationError(message)
+    if manifest["code_version"] != code_version():
+        message = (
+            f"the run was made by {manifest['code_version']}, this is {code_version()}: "
+            "other code or libraries may give other bytes"
+        )
+        raise VerificationError(message)
+    with tempfile.TemporaryDirectory(prefix="studio-verify-") as scratch:
+        again = Path(scratch) / "again"
+        prepared.execute(again)
+        names = [entry["name"] for entry in manifest["files"]]
+        checks = [_compare(folder / name, again / name) for name in names]
+        hashes = [_manifest_hash(place) for place in (folder, again)]
+    checks.append(
+        FileCheck("manifest.json", ok=hashes[0] == hashes[1], reason="came out different")
+    )
+    return checks
+
+
+def _compare(before: Path, after: Path) -> FileCheck:
+    same = after.is_file() and before.read_bytes() == after.read_bytes()
+    return FileCheck(before.name, ok=same, reason="came out different")
+
+
+def _manifest_hash(folder: Path) -> str:
+    manifest_hash: str = json.loads((folder / "manifest.json").read_bytes())["manifest_hash"]
+    return manifest_hash

@@ -1,0 +1,113 @@
+"""Configurations as people write them: JSON files, ``--set`` overrides, the sample's."""
+
+import json
+from collections.abc import Iterable, Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from engine.errors import ConfigError
+
+MAX_BYTES = 256 * 1024
+
+
+def sample_config() -> dict[str, Any]:
+    """Return the configuration of the shipped sample."""
+    text = (resources.files("assets") / "sample" / "run.json").read_text(encoding="utf-8")
+    return parse_config(text, "run.json")
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """Return the JSON object in a file.
+
+    Raises
+        ConfigError where it is missing, too large, or not a JSON object.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+    except OSError as fault:
+        reason = (fault.strerror or "it cannot be read").lower()
+        raise ConfigError.of("", f"the configuration {path} cannot be read: {reason}") from None
+    if len(content) > MAX_BYTES:
+        raise ConfigError.of("", f"the configuration {path} is larger than 256 KiB")
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise ConfigError.of("", f"the configuration {path} is not text in UTF-8") from None
+    return parse_config(text, str(path))
+
+
+def parse_config(text: str, name: str) -> dict[str, Any]:
+    """Return the JSON object in ``text``; NaN, infinities and repeated keys are refused."""
+    try:
+        value = json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_refuse_repeats)
+    except json.JSONDecodeError as fault:
+        where = f"line {fault.lineno}, column {fault.colno}"
+        raise ConfigError.of("", f"{name} is not valid JSON: {fault.msg} ({where})") from None
+    except (ValueError, RecursionError) as fault:
+        reason = "it is nested too deeply" if isinstance(fault, RecursionError) else str(fault)
+        raise ConfigError.of("", f"{name} is not valid JSON: {reason[:120]}") from None
+    if not isinstance(value, dict):
+        raise ConfigError.of("", f"{name} does not hold a JSON object")
+    return value
+
+
+def _refuse_constant(name: str) -> Any:
+    message = f"{name} is not a number in JSON"
+    raise ValueError(message)
+
+
+def _refuse_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value: dict[str, Any] = {}
+    for key, item in pairs:
+        if key in value:
+            message = f"the key {key!r} stands twice in one object"
+            raise ValueError(message)
+        value[key] = item
+    return value
+
+
+def with_overrides(raw: Mapping[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
+    """Return the configuration with each ``dotted.field=value`` put in.
+
+    A value is JSON where it parses as JSON, else text.
+
+    Raises
+        ConfigError for an override that is malformed or leads into something without fields.
+    """
+    result: dict[str, Any] = json.loads(json.dumps(raw))
+    for override in overrides:
+        field, equals, text = override.partition("=")
+        if not equals or not all(field.split(".")):
+            raise ConfigError.of("--set", f"{override!r} is not of the form field.name=value")
+        try:
+            value = json.loads(text, parse_constant=_refuse_constant)
+        except (ValueError, RecursionError):
+            value = text
+        _put(result, field, value)
+    return result
+
+
+def _put(target: Any, field: str, value: Any) -> None:
+    *parents, last = field.split(".")
+    for part in parents:
+        if isinstance(target, dict):
+            if target.get(part) is None:
+                target[part] = {}
+            target = target[part]
+        else:
+            target = _item(target, part, field)
+    if isinstance(target, dict):
+        target[last] = value
+    else:
+        _item(target, last, field)
+        target[int(last)] = value
+
+
+def _item(target: Any, part: str, field: str) -> Any:
+    if not isinstance(target, list):
+        raise ConfigError.of("--set", f"{field} leads into a plain value")
+    if not part.isdigit() or int(part) >= len(target):
+        raise ConfigError.of("--set", f"{field} names no item of a list of {len(target)}")
+    return target[int(part)]

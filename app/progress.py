@@ -1,0 +1,49 @@
+"""The progress bar of ``studio run`` on a terminal."""
+
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from engine.pipeline import Silent
+
+STAGE_NAMES = {
+    "data_loading": "loading candles",
+    "feature_compute": "computing features",
+    "strategy": "signals",
+    "risk_sizing": "sizing",
+    "execution": "executing",
+    "metrics": "measuring",
+    "validation": "validating",
+    "artifacts": "writing artifacts",
+}
+
+
+class RunProgress(Silent):
+    """Shows stage and progress on standard error, and takes the bar away when the run is done."""
+
+    def __init__(self) -> None:
+        self._bar = Progress(
+            TextColumn("{task.description:<20}"),
+            BarColumn(bar_width=40),
+            TextColumn("{task.percentage:>3.0f}%"),
+            TimeElapsedColumn(),
+            console=Console(stderr=True),
+            transient=True,
+        )
+        self._task = self._bar.add_task("", total=1.0)
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def stage(self, name: str) -> None:
+        """Name the stage beside the bar."""
+        self._bar.update(self._task, description=STAGE_NAMES[name])
+
+    def progress(self, fraction: float) -> None:
+        """Move the bar."""
+        self._bar.update(self._task, completed=fraction)

@@ -1,0 +1,175 @@
+"""How fast the engine is: candles in memory to metrics, the loop alone, and whole processes.
+
+Prints JSON: medians of at least five runs each, in milliseconds, seconds and megabytes.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from engine.config import ExecutionConfig
+from engine.execution import kernel_is_compiled, load_kernel, simulate
+from engine.features import IndicatorInput, ShiftedCandles, compute_features, first_defined_bar
+from engine.metrics import measure
+from engine.plan import RunPlan, make_plan
+from engine.records import Candles
+from engine.risk import SizingView, target_weights
+from engine.strategy import StrategyView
+
+SIZES = (6_000, 100_000, 1_000_000)
+JOB = {
+    "symbol": "BENCH",
+    "provider": "sample",
+    "strategy": {"name": "dual_sma", "params": {"fast": 20, "slow": 50}},
+    "risk": {"name": "fixed_fraction", "params": {"fraction": 0.95}},
+    "execution": {"commission_bps": 5, "slippage_bps": 2},
+}
+
+
+def random_walk(n_bars: int) -> Candles:
+    """Return a seeded random walk of 1 % a bar with a believable range around each bar."""
+    rng = np.random.Generator(np.random.Philox(7))
+    close: Any = 100.0 * np.cumprod(1.0 + 0.01 * rng.standard_normal(n_bars))
+    opening = np.concatenate([[100.0], close[:-1]])
+    spread = 1.0 + 0.005 * rng.random(n_bars)
+    return Candles(
+        symbol="BENCH",
+        timeframe="1d",
+        ts=np.arange(n_bars, dtype=np.int64) * 86_400_000,
+        open=opening,
+        high=np.maximum(opening, close) * spread,
+        low=np.minimum(opening, close) / spread,
+        close=close,
+        volume=np.full(n_bars, 1e9),
+    )
+
+
+def engine_job(plan: RunPlan, candles: Candles) -> Any:
+    """Run features, signals, sizing, execution and metrics on candles in memory."""
+    features = compute_features(
+        plan.strategy_features, IndicatorInput(candles, 252.0), lambda: None
+    )
+    shifted = ShiftedCandles(candles)
+    signals = plan.strategy.signals(StrategyView(features, shifted))
+    first_bar = first_defined_bar(features.values(), len(candles))
+    weights = target_weights(plan.sizing, SizingView(signals, {}, shifted, first_bar))
+    execution = loop_job(weights, candles, plan.config.execution)
+    return measure(candles, execution, initial_cash=100_000.0, periods=252.0, risk_free_annual=0.0)
+
+
+def loop_job(weights: Any, candles: Candles, config: ExecutionConfig) -> Any:
+    """Run the simulator alone."""
+    return simulate(
+        candles,
+        weights,
+        config,
+        None,
+        check_cancelled=lambda: None,
+        report_progress=lambda _: None,
+    )
+
+
+def median_ms(job: Callable[[], Any], runs: int) -> float:
+    """Return the median time of ``runs`` calls after one that does not count."""
+    times = []
+    for _ in range(runs + 1):
+        start = time.perf_counter()
+        job()
+        times.append((time.perf_counter() - start) * 1e3)
+    return round(statistics.median(times[1:]), 3)
+
+
+def bars_ms(candles: Candles, runs: int) -> float:
+    """Return the median time of the bare loop over all bars, prepared arrays in, arrays out."""
+    loop = load_kernel("auto")
+    n = len(candles)
+    weights = np.where(np.arange(n) // 25 % 2, 0.95, -0.95)
+    nothing = np.broadcast_to(0.0, n)
+    inputs = (candles.ts, candles.open, candles.close, candles.volume, weights, nothing, nothing)
+    bars = loop.Bars(*inputs)
+    terms = loop.Terms(0.0, 5.0, 0.0, 2.0, 0.0, 0.0, 0.0, True, False, False)
+    curve = loop.Curve(*(np.zeros(n) for _ in range(4)))
+    whole = [np.zeros(n + 2, dtype=np.int64) for _ in range(2)]
+    real = [np.zeros(n + 2) for _ in range(8)]
+
+    def job() -> None:
+        loop.simulate(loop.Account(1e5), loop.Tape(*whole, *real), terms, bars, curve, 0, n)
+
+    return median_ms(job, runs)
+
+
+def peak_extra_mb(n_bars: int) -> float:
+    """Return by how much a fresh process grows beyond its candles while it runs the job."""
+    code = f"import perf_run; perf_run.print_peak({n_bars})"
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
+    )
+    return float(done.stdout)
+
+
+def print_peak(n_bars: int) -> None:
+    """Print by how many MB this process's peak memory exceeds what it held before the job."""
+    plan = make_plan(JOB)
+    engine_job(plan, random_walk(200))
+    candles = random_walk(n_bars)
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the peak starts anew
+    before = status_kb("VmRSS")
+    engine_job(plan, candles)
+    print(round((status_kb("VmHWM") - before) / 1024, 1))
+
+
+def status_kb(name: str) -> int:
+    """Return a figure of /proc/self/status in kB."""
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))
+
+
+def process_s(arguments: list[str], runs: int) -> float:
+    """Return the median wall time of ``studio run`` on the sample in a fresh process."""
+    times = []
+    with tempfile.TemporaryDirectory() as place:
+        for turn in range(runs + 1):
+            command = [sys.executable, "-m", "app", "run", "--out", f"{place}/{turn}", *arguments]
+            start = time.perf_counter()
+            subprocess.run(command, check=True, capture_output=True)
+            times.append(time.perf_counter() - start)
+    return round(statistics.median(times[1:]), 3)
+
+
+def main() -> None:
+    """Measure everything and print it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", action="store_true", help="on one line")
+    parser.add_argument("--runs", type=int, default=7)
+    options = parser.parse_args()
+    runs = max(5, options.runs)
+    plan = make_plan(JOB)
+    data = {n: random_walk(n) for n in SIZES}
+    figures = {
+        "kernel": "compiled" if kernel_is_compiled(load_kernel("auto")) else "interpreted",
+        "engine_ms": {
+            str(n): median_ms(lambda c=candles: engine_job(plan, c), runs)  # type: ignore[misc]  # bound per size
+            for n, candles in data.items()
+        },
+        "loop_ms": {str(n): bars_ms(candles, runs) for n, candles in data.items()},
+        "peak_extra_mb": {str(n): peak_extra_mb(n) for n in SIZES},
+        "cold_process_s": process_s(["--no-plot"], runs),
+        "cold_process_plot_s": process_s([], runs),
+        "api_cached_ms": None,
+    }
+    print(json.dumps(figures, indent=None if options.json else 2))
+
+
+if __name__ == "__main__":
+    main()
