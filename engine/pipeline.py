@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from engine.artifacts import publish
 from engine.config import Limits, RunConfig
@@ -27,6 +27,9 @@ from engine.plan import RunPlan, make_plan
 from engine.records import STAGES, BacktestResult, RunWarning, freeze
 from engine.risk import SizingView, target_weights
 from engine.strategy import StrategyView
+
+if TYPE_CHECKING:
+    from engine.records import Floats, Integers
 
 # How far a run has come when each stage begins, by what the stages take.
 STAGE_STARTS = dict(zip(STAGES, (0.0, 0.1, 0.2, 0.25, 0.3, 0.5, 0.6, 0.8), strict=True))
@@ -122,66 +125,67 @@ class PreparedRun:
 
     def execute(self, out: Path | None = None) -> BacktestResult:
         """Go through the other seven stages."""
-        plan, loaded, check = self._plan, self.loaded, self._check_cancelled
-        candles, periods = loaded.candles, loaded.periods_per_year
-
-        self._begin("feature_compute")
-        inputs = IndicatorInput(candles, periods.value)
-        kept = compute_features(plan.kept, inputs, check)
-        for_strategy = compute_features(plan.strategy_features, inputs, check)
-        for_sizing = compute_features(plan.sizing_features, inputs, check)
-
-        self._begin("strategy")
-        shifted = ShiftedCandles(candles)
-        signals = plan.strategy.signals(StrategyView(for_strategy, shifted))
-        freeze(signals)
-
-        self._begin("risk_sizing")
-        first_bar = first_defined_bar(for_strategy.values(), len(candles))
-        weights = target_weights(plan.sizing, SizingView(signals, for_sizing, shifted, first_bar))
-
+        candles, periods = self.loaded.candles, self.loaded.periods_per_year
+        config = self._plan.config
+        features, signals, weights = self._targets()
         self._begin("execution")
         execution = simulate(
             candles,
             weights,
-            plan.config.execution,
-            plan.slippage,
-            check_cancelled=check,
+            config.execution,
+            self._plan.slippage,
+            check_cancelled=self._check_cancelled,
             report_progress=self._progress_within_execution,
             kernel=self._context.kernel,
         )
         self._warn(*execution.warnings)
-
         self._begin("metrics")
         metrics = measure(
             candles,
             execution,
-            initial_cash=plan.config.execution.initial_cash,
+            initial_cash=config.execution.initial_cash,
             periods=periods.value,
-            risk_free_annual=plan.config.risk_free_annual,
+            risk_free_annual=config.risk_free_annual,
         )
         self._warn(*metrics.warnings)
-
         self._begin("validation")  # the plan refuses every test until there are any
         result = BacktestResult(
-            config=plan.config,
+            config=config,
             identity=self.identity,
             candles=candles,
-            data_quality=loaded.quality,
+            data_quality=self.loaded.quality,
             periods_per_year=periods,
-            features=kept,
+            features=features,
             signals=signals,
             weights=weights,
             execution=execution,
             metrics=metrics,
             warnings=tuple(self._warnings),
         )
-
         self._begin("artifacts")
         if out is not None:
-            result = dataclasses.replace(result, manifest=publish(result, out, check))
+            manifest = publish(result, out, self._check_cancelled)
+            result = dataclasses.replace(result, manifest=manifest)
         self._context.observer.progress(1.0)
         return result
+
+    def _targets(self) -> "tuple[Mapping[str, Floats], Integers, Floats]":
+        """Return the features to keep, the signals and the target weights."""
+        plan, candles = self._plan, self.loaded.candles
+        self._begin("feature_compute")
+        inputs = IndicatorInput(candles, self.loaded.periods_per_year.value)
+        kept, for_strategy, for_sizing = (
+            compute_features(features, inputs, self._check_cancelled)
+            for features in (plan.kept, plan.strategy_features, plan.sizing_features)
+        )
+        self._begin("strategy")
+        shifted = ShiftedCandles(candles)
+        signals = plan.strategy.signals(StrategyView(for_strategy, shifted))
+        freeze(signals)
+        self._begin("risk_sizing")
+        first_bar = first_defined_bar(for_strategy.values(), len(candles))
+        view = SizingView(signals, for_sizing, shifted, first_bar)
+        return kept, signals, target_weights(plan.sizing, view)
 
     def _begin(self, stage: str) -> None:
         self._check_cancelled()
