@@ -168,6 +168,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         signal.signal(signal.SIGTERM, _interrupt)
     try:
         code: Any = cli(arguments, prog_name="studio", standalone_mode=False)
+        if code == Exit.INTERRUPTED:  # typer has caught the interrupt
+            raise KeyboardInterrupt
         sys.stdout.flush()
     except BrokenPipeError:
         # Whoever read our output has gone; Python would complain once more at exit.

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from rich import box
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from app.terminal import Output
 from engine.metrics import REASONS
 from engine.risk import sizing_models
 from engine.strategy import strategies
@@ -58,7 +58,7 @@ def print_results(
     note: str | None,
 ) -> None:
     """Print the table of results, the run's warnings, what is not modelled, and where it is."""
-    console = Console(highlight=False, soft_wrap=True)
+    console = Output()
     console.print(_table(config, summary, metrics))
     for warning in summary["warnings"]:
         times = f" ({warning['count']:,} times)" if warning.get("count", 1) > 1 else ""

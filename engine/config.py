@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, JsonValue, ValidationInfo, field_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
 from engine.registry import MAX_INTEGER, Strict
 
@@ -73,7 +73,7 @@ class Component(Strict):
     """A component by name; ``params`` are checked by the component's own model."""
 
     name: str = Field(min_length=1, max_length=64)
-    params: dict[str, JsonValue] = Field(default_factory=dict)
+    params: dict[str, Any] = Field(default_factory=dict)
 
 
 class StrategyComponent(Component):

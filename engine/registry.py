@@ -139,6 +139,7 @@ def _sentence(found: Any, model: type[BaseModel]) -> str:
     if found["type"] == "missing":
         return "is required"
     message = found["msg"].removeprefix("Value error, ").replace("Input should", "should")
+    message = message.replace("valid tuple", "list")
     return str(message[:1].lower() + message[1:])
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from app.config_file import read_config, sample_config, with_overrides
-from app.progress import RunProgress
 from app.results_table import print_results
 from app.settings import Settings, read_settings
+from app.terminal import RunProgress
 from engine.artifacts import Place, inspect_place, metrics_document, summary_document
 from engine.config import RunConfig
 from engine.data import FileProvider, LocalProvider, NoParams, Provider, ReadOptions, guess_name

@@ -5,12 +5,12 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Console
 from rich.text import Text
 
 from app.commands.run import RUNS, provider_for, read_options
 from app.config_file import read_config
 from app.settings import Settings, read_settings
+from app.terminal import Output
 from engine.artifacts import FileCheck, Verification, verify
 from engine.errors import VerificationError
 from engine.execution import load_kernel
@@ -39,7 +39,7 @@ def verify_command(request: VerifyRequest) -> None:
     settings = read_settings({"data_dir": request.data_dir})
     folder = _find(request.run_or_dir, settings)
     verification = verify(folder)
-    console = Console(highlight=False, soft_wrap=True)
+    console = Output()
     for check in verification.files:
         _say(console, check, "as the manifest says")
     if not verification.ok:
@@ -67,7 +67,7 @@ def _find(run_or_dir: str, settings: Settings) -> Path:
     return path
 
 
-def _say(console: Console, check: FileCheck, praise: str) -> None:
+def _say(console: Output, check: FileCheck, praise: str) -> None:
     style, word = ("green", "ok") if check.ok else ("bold red", "FAILED")
     line = Text(f"{word:<7}", style=style)
     line.append(f"{check.name:<20} {praise if check.ok else check.reason}", style="default")

@@ -1,4 +1,4 @@
-"""The progress bar of ``studio run`` on a terminal."""
+"""What the commands print through: results on standard output, a progress bar on a terminal."""
 
 from typing import Self
 
@@ -17,6 +17,17 @@ STAGE_NAMES = {
     "validation": "validating",
     "artifacts": "writing artifacts",
 }
+
+
+class Output(Console):
+    """Standard output, in colour where it is a terminal."""
+
+    def __init__(self) -> None:
+        super().__init__(highlight=False, soft_wrap=True)
+
+    def on_broken_pipe(self) -> None:
+        """Leave a reader that has gone to the one place that ends every command."""
+        raise BrokenPipeError
 
 
 class RunProgress(Silent):

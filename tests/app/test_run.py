@@ -1,0 +1,390 @@
+import errno
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.artifacts import verify
+from engine.metrics import HEADLINE
+
+Studio = Callable[..., Any]
+
+SIX_DAYS = """Date,Open,High,Low,Close,Volume
+2024-01-01,100,101,99,100,1000
+2024-01-02,100,103,100,102,1000
+2024-01-03,102,104,101,103,1000
+2024-01-04,103,103,98,99,1000
+2024-01-05,99,100,95,96,1000
+2024-01-08,96,99,96,98,1000
+"""
+
+
+@pytest.fixture
+def candles(tmp_path: Path) -> Path:
+    path = tmp_path / "TEST_1d.csv"
+    path.write_text(SIX_DAYS, encoding="utf-8")
+    return path
+
+
+def leftovers(folder: Path) -> list[str]:
+    """Return everything in a folder that a failed run should not have left there."""
+    known = {"TEST_1d.csv", "data"}
+    return sorted(path.name for path in folder.iterdir() if path.name not in known)
+
+
+def test_sample_run_prints_table_and_writes_artifacts(studio: Studio, tmp_path: Path) -> None:
+    """Without a file the sample runs: a table, the double lag, what is not modelled, the place."""
+    ended = studio("run")
+    assert ended.code == 0
+    assert ended.err == ""
+    for words in ("SPX 1d, 1999-01-04 to 2018-12-31, 5,031 bars", "Double lag:", "Not modelled:"):
+        assert words in ended.out
+    (place,) = (tmp_path / "studio-runs").iterdir()
+    assert f"Artifacts: studio-runs/{place.name}" in ended.out
+    assert sorted(path.name for path in place.iterdir()) == [
+        "config.json",
+        "drawdown.parquet",
+        "equity.parquet",
+        "fills.parquet",
+        "manifest.json",
+        "metrics.json",
+        "plot.png",
+        "summary.json",
+        "trades.parquet",
+    ]
+    assert verify(place).ok
+
+
+def test_json_prints_summary_and_nothing_else(studio: Studio, tmp_path: Path) -> None:
+    """With --json, standard output is summary.json to the byte and nothing else is said."""
+    ended = studio("run", "--json", "--no-plot", "--out", "here")
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out == (tmp_path / "here/summary.json").read_text(encoding="utf-8")
+    summary = json.loads(ended.out)
+    assert set(summary["metrics"]) == set(HEADLINE)
+    assert not (tmp_path / "here/plot.png").exists()
+
+
+def test_candles_from_a_file_are_named_by_it(studio: Studio, candles: Path) -> None:
+    """Symbol and timeframe are taken from the file's name where nothing else tells them."""
+    summary = json.loads(studio("run", "--candles", candles, "--json", "--no-plot").out)
+    assert (summary["symbol"], summary["timeframe"], summary["provider"]) == ("TEST", "1d", "local")
+    assert summary["n_bars"] == 6
+    assert [warning["code"] for warning in summary["warnings"]] == ["short_sample"]
+
+
+def test_timeframe_is_told_by_the_bars(studio: Studio, candles: Path) -> None:
+    """A file whose name tells no timeframe is taken for what the step between its bars is."""
+    plain = candles.rename(candles.with_name("TEST.csv"))
+    summary = json.loads(studio("run", "--candles", plain, "--json", "--no-plot").out)
+    assert (summary["symbol"], summary["timeframe"]) == ("TEST", "1d")
+    named = studio("run", "--candles", plain, "--symbol", "X", "--timeframe", "1h")
+    assert (named.code, "bars are 1 days apart, which does not fit 1h" in named.err) == (3, True)
+
+
+def test_file_and_data_directory_give_the_same_run(
+    studio: Studio, candles: Path, tmp_path: Path
+) -> None:
+    """Candles given by hand and the same in the data directory are one and the same run."""
+    by_hand = json.loads(studio("run", "--candles", candles, "--json", "--no-plot").out)
+    (tmp_path / "data/candles").mkdir(parents=True)
+    candles.rename(tmp_path / "data/candles/TEST_1d.csv")
+    (tmp_path / "config.json").write_text('{"symbol": "TEST", "plot": false}', encoding="utf-8")
+    again = studio("run", "config.json", "--json")
+    assert json.loads(again.out)["run_hash"] == by_hand["run_hash"]
+
+
+def test_config_file_and_overrides(studio: Studio, tmp_path: Path) -> None:
+    """--set overrides fields of the file: numbers as JSON, words as text, items of lists."""
+    config = {"symbol": "SPX", "provider": "sample", "plot": False, "indicators": [{"name": "sma"}]}
+    (tmp_path / "c.json").write_text(json.dumps(config), encoding="utf-8")
+    ended = studio(
+        "run", "c.json", "--out", "r", "--set", "strategy.params.fast=10", "--set", "symbol=IXIC",
+        "--set", 'indicators.0.params={"length": 7}', "--set", "end=2001-12-31",
+    )  # fmt: skip
+    assert ended.code == 0, ended.err
+    written = json.loads((tmp_path / "r/config.json").read_bytes())
+    assert written["strategy"]["params"]["fast"] == 10
+    assert written["symbol"] == "IXIC"
+    assert written["indicators"] == [{"name": "sma", "params": {"timeperiod": 7}}]
+    assert (tmp_path / "r/features.parquet").is_file()
+
+
+def test_a_run_that_is_there_is_reported_and_left(studio: Studio, tmp_path: Path) -> None:
+    """The same run again finds itself verified, prints the same table, and touches nothing."""
+    first = studio("run", "--no-plot", "--out", "r")
+    before = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "r").iterdir()}
+    again = studio("run", "--no-plot", "--out", "r")
+    assert again.code == 0
+    assert (
+        again.out == first.out + "This very run is there already, verified; it was left as it is.\n"
+    )
+    assert {path.name: path.stat().st_mtime_ns for path in (tmp_path / "r").iterdir()} == before
+
+
+def test_an_empty_directory_is_taken(studio: Studio, tmp_path: Path) -> None:
+    """An existing empty directory becomes the run's."""
+    (tmp_path / "r").mkdir()
+    assert studio("run", "--no-plot", "--out", "r").code == 0
+    assert verify(tmp_path / "r").ok
+
+
+def test_other_content_is_refused_and_kept(studio: Studio, tmp_path: Path) -> None:
+    """A directory with anything else, another run, or this run damaged is refused with exit 2."""
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full/notes.txt").write_text("mine", encoding="utf-8")
+    refused = studio("run", "--out", "full")
+    assert refused.code == 2
+    assert "full already holds something else" in refused.err
+    assert (tmp_path / "full/notes.txt").read_text(encoding="utf-8") == "mine"
+    assert studio("run", "--no-plot", "--out", "r").code == 0
+    other = studio("run", "--no-plot", "--out", "r", "--set", "seed=1")
+    assert (other.code, "something else" in other.err) == (2, True)
+    (tmp_path / "r/summary.json").write_text("{}", encoding="utf-8")
+    damaged = studio("run", "--no-plot", "--out", "r")
+    assert (damaged.code, "do not verify" in damaged.err) == (2, True)
+    here = studio("run", "--no-plot", "--out", ".")
+    assert (here.code, "current directory" in here.err) == (2, True)
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    assert studio("run", "--no-plot", "--out", "file").code == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["nope"], 2, "No such command"),
+        (["run", "--nope"], 2, "No such option"),
+        (["run", "--set", "fast"], 2, "not of the form field.name=value"),
+        (["run", "--set", "symbol.x=1"], 2, "leads into a plain value"),
+        (
+            ["run", "--set", "indicators.5=1"],
+            2,
+            "indicators: should be a list",
+        ),
+        (["run", "--set", "strategy.name=dual_smaa"], 2, "did you mean 'dual_sma'?"),
+        (["run", "--set", "execution.slippage_bps=NaN"], 2, "should be a valid number"),
+        (["run", "--symbol", "SPX"], 2, "go with --candles"),
+        (["run", "--calendar", "XNYS"], 2, "calendar: exchange calendars are not part"),
+        (["run", "missing.json"], 2, "missing.json cannot be read: no such file"),
+        (["run", "--candles", "missing.csv"], 3, "there is no file missing.csv"),
+        (["run", "--candles", "no name.csv"], 3, "tells no symbol"),
+        (["run", "--set", "symbol=DAX"], 3, "the sample has no candles for DAX 1d"),
+        (["run", "--set", "provider=local"], 3, "there are no candles for SPX 1d"),
+        (
+            ["run", "--set", "start=2031-01-01"],
+            3,
+            "no bars in the range asked for; it has 1999-01-04",
+        ),
+    ],
+)
+def test_faults_are_sentences_with_their_exit_code(
+    studio: Studio, tmp_path: Path, arguments: list[str], code: int, words: str
+) -> None:
+    """A fault is a sentence or a few on standard error, nothing else, and no file is left."""
+    ended = studio(*arguments)
+    assert ended.code == code
+    assert words in ended.err
+    assert ended.err.startswith("studio: ")
+    assert ended.err.count("\n") <= 3
+    assert ended.out == ""
+    assert leftovers(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "not valid JSON"),
+        (b"[]", "does not hold a JSON object"),
+        (b'{"symbol": "SPX",}', "line 1, column"),
+        (b'{"symbol": "SPX", "seed": NaN}', "NaN is not a number"),
+        (b'{"symbol": "SPX", "symbol": "IXIC"}', "'symbol' stands twice"),
+        (b"\xff\xfe{}", "not text in UTF-8"),
+        (b"[" * 100_000, "nested too deeply"),
+        (b" " * 300_000, "larger than 256 KiB"),
+        (b'{"symbol": ' + b"9" * 5000 + b"}", "not valid JSON"),
+    ],
+)
+def test_bad_configuration_files(
+    studio: Studio, tmp_path: Path, content: bytes, words: str
+) -> None:
+    """A configuration that is not one JSON object ends with exit code 2 and says why."""
+    (tmp_path / "data").mkdir()
+    path = tmp_path / "data/c.json"
+    path.write_bytes(content)
+    ended = studio("run", path)
+    assert (ended.code, words in ended.err) == (2, True), ended.err
+
+
+def test_bad_candles_name_file_rule_and_rows(studio: Studio, candles: Path, tmp_path: Path) -> None:
+    """Bad rows end the run with the file, the rule, the count and the first rows."""
+    candles.write_text(SIX_DAYS.replace("102,104,101,103", "102,104,101,-3"), encoding="utf-8")
+    ended = studio("run", "--candles", candles)
+    assert ended.code == 3
+    assert (
+        "TEST_1d.csv: a price that is missing, not a number, or not above zero (1 row, first 3)"
+        in ended.err
+    )
+    assert leftovers(tmp_path) == []
+
+
+def test_dropped_rows_are_said(studio: Studio, candles: Path) -> None:
+    """What normalisation changed is said on standard error, not in the run."""
+    candles.write_text(SIX_DAYS.replace("102,104,101,103", "102,104,101,-3"), encoding="utf-8")
+    ended = studio("run", "--candles", candles, "--set", "on_bad_rows=drop", "--json", "--no-plot")
+    assert (ended.code, ended.err) == (0, "studio: of 6 rows, 1 dropped for a bad price.\n")
+    assert json.loads(ended.out)["n_bars"] == 5
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS, errno.EACCES])
+def test_a_place_that_cannot_be_written(
+    studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    """A full or read-only place ends with exit code 4 and a sentence, and leaves nothing."""
+
+    def refuse(_handle: int) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr("os.fsync", refuse)
+    ended = studio("run", "--no-plot", "--out", "new/place")
+    assert ended.code == 4
+    expected = "No space is left" if code == errno.ENOSPC else os.strerror(code).lower()
+    assert expected in ended.err
+    assert leftovers(tmp_path) == []
+
+
+def test_a_full_disk(tmp_path: Path) -> None:
+    """Where files cannot grow the run ends with exit code 4 and nothing is left behind."""
+    code = (
+        "import resource, sys; from app.cli import main; "
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000)); "
+        "sys.exit(main(['run', '--no-plot', '--out', 'r']))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (4, "")
+    assert (
+        done.stderr == "studio: No space is left to write the run's directory; nothing was kept.\n"
+    )
+    assert leftovers(tmp_path) == []
+
+
+def test_output_that_cannot_be_written(tmp_path: Path) -> None:
+    """A full standard output is an error with a sentence; one that was closed ends quietly."""
+    command = [sys.executable, "-m", "app", "run", "--no-plot", "--out", "r"]
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        done = subprocess.run(
+            command, cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert (done.returncode, "no space left" in done.stderr) == (4, True)
+    assert "Traceback" not in done.stderr
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        command, cwd=tmp_path, stdout=writer, stderr=subprocess.PIPE, text=True, check=False
+    )
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (4, "")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_leaves_nothing(tmp_path: Path, number: signal.Signals) -> None:
+    """Interrupted while it writes, a run ends with 130 and its temporary directory is gone."""
+    command = [sys.executable, "-m", "app", "run", "--out", "runs/r"]
+    with subprocess.Popen(
+        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as run:
+        while run.poll() is None and not list(tmp_path.glob("runs/.r.*.partial")):
+            time.sleep(0.002)  # until it has begun to write
+        run.send_signal(number)
+        out, err = run.communicate()
+    assert (run.returncode, out, err) == (130, "", "studio: Interrupted; nothing was kept.\n")
+    assert leftovers(tmp_path) == []
+
+
+def test_a_killed_run_can_be_made_again(studio: Studio, tmp_path: Path) -> None:
+    """What a killed run left behind is not in the way, and is removed once it is old."""
+    command = [sys.executable, "-m", "app", "run", "--out", "runs/r"]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE) as run:
+        while run.poll() is None and not list(tmp_path.glob("runs/.r.*.partial")):
+            time.sleep(0.002)
+        run.kill()
+    (left,) = tmp_path.glob("runs/.r.*.partial")
+    assert not (tmp_path / "runs/r").exists()
+    assert studio("run", "--out", "runs/r").code == 0
+    assert left.exists()
+    two_hours_ago = time.time() - 7200
+    os.utime(left, (two_hours_ago, two_hours_ago))
+    assert studio("run", "--out", "runs/other").code == 0
+    assert not left.exists()
+
+
+def test_progress_on_a_terminal_only(tmp_path: Path) -> None:
+    """A progress bar moves on a terminal; in a pipe nothing but results is printed."""
+    terminal, theirs = pty.openpty()
+    command = [sys.executable, "-m", "app", "run", "--out"]
+    with subprocess.Popen(
+        [*command, "a"], cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=theirs
+    ) as run:
+        os.close(theirs)
+        seen = b""
+        try:
+            while chunk := os.read(terminal, 65536):
+                seen += chunk
+        except OSError:  # how a terminal says that its other end is closed
+            pass
+    os.close(terminal)
+    assert run.returncode == 0
+    assert "writing artifacts" in seen.decode()
+    assert "%" in seen.decode()
+    piped = subprocess.run([*command, "b"], cwd=tmp_path, capture_output=True, check=True)
+    assert piped.stderr == b""
+
+
+def test_a_fault_of_ours_is_a_sentence_too(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An unexpected error is told without a traceback."""
+
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("app.commands.run.prepare", fail)
+    ended = studio("run")
+    assert (ended.code, ended.err) == (
+        4,
+        "studio: An error inside Studio (ZeroDivisionError); please report it.\n",
+    )
+
+    def exhaust(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("app.commands.run.prepare", exhaust)
+    assert "not enough memory" in studio("run").err
+
+
+def test_version(studio: Studio) -> None:
+    """The version is one line."""
+    ended = studio("--version")
+    assert (ended.code, ended.out) == (0, "studio 0.1.0\n")
+
+
+def test_undefined_figures_say_why(studio: Studio, candles: Path) -> None:
+    """A figure that is not defined stands in the table as a dash with its reason."""
+    out = studio("run", "--candles", candles, "--no-plot").out
+    assert "– (no closed trade)" in out
+    assert "– (zero volatility)" in out
+    assert "Warning: 6 bars are less than a year of 252" in out
+
+
+def test_limits_are_settings(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond a limit a run is refused before any work, with exit code 2."""
+    monkeypatch.setenv("STUDIO_MAX_BARS", "5000")
+    ended = studio("run")
+    assert (ended.code, "5,031 bars are more than the limit of 5,000" in ended.err) == (2, True)
