@@ -172,7 +172,7 @@ class Execution:
 
 
 @dataclass(frozen=True, eq=False)
-class Metrics:
+class Metrics(ArrayRecord):
     """Every metric by name, null ones with their reason; tables of calendar returns.
 
     ``values`` holds numbers, None, and the objects ``long`` and ``short``; ``drawdown`` (n_bars,)

@@ -1,7 +1,7 @@
 """Artifacts: a run as files that can be verified."""
 
 from engine.artifacts.manifest import FileCheck, Verification, read_manifest, verify
-from engine.artifacts.publish import Place, inspect_place, publish
+from engine.artifacts.publishing import Place, inspect_place, publish
 from engine.artifacts.summary import metrics_document, summary_document
 
 __all__ = [

@@ -1,0 +1,50 @@
+from pathlib import Path
+
+import pytest
+
+from app.settings import read_settings
+from engine.config import Limits
+from engine.errors import ConfigError
+
+
+def test_flag_beats_environment_beats_file_beats_default(tmp_path: Path) -> None:
+    """The first of flag, environment, settings.toml and default that is there holds."""
+    (tmp_path / "settings.toml").write_text(
+        "max_bars = 1\nmax_replicates = 2\nmax_indicators = 3\n", encoding="utf-8"
+    )
+    environment = {"STUDIO_DATA_DIR": str(tmp_path), "STUDIO_MAX_BARS": "10", "STUDIO_MAX_REPLICATES": "20"}  # fmt: skip
+    settings = read_settings({"max_bars": 100, "data_dir": None}, environment)
+    assert settings.limits == Limits(max_bars=100, max_replicates=20, max_indicators=3)
+    assert (settings.kernel, settings.data_dir) == ("auto", tmp_path)
+    assert read_settings({"data_dir": tmp_path}, {}).limits.max_bars == 1
+
+
+def test_data_directory_is_the_platforms_by_default() -> None:
+    """Without flag and environment the data directory is where the platform keeps such things."""
+    assert read_settings({}, {}).data_dir.name == "studio"
+
+
+@pytest.mark.parametrize(
+    ("environment", "file", "words"),
+    [
+        ({"STUDIO_MAX_BARS": "many"}, "", "setting max_bars: should be a valid integer"),
+        ({"STUDIO_KERNEL": "fast"}, "", "setting kernel: should be 'auto' or 'interpreted'"),
+        ({}, "max_bars = 0", "setting max_bars: should be greater than or equal to 1"),
+        ({}, "max_bars = ", "settings.toml: cannot be read: it is not valid TOML"),
+    ],
+)
+def test_bad_settings_are_named(
+    tmp_path: Path, environment: dict[str, str], file: str, words: str
+) -> None:
+    """A setting that cannot be used is named."""
+    (tmp_path / "settings.toml").write_text(file, encoding="utf-8")
+    with pytest.raises(ConfigError, match=words):
+        read_settings({"data_dir": tmp_path}, environment)
+
+
+def test_a_settings_file_that_cannot_be_opened(tmp_path: Path) -> None:
+    """A directory in the place of settings.toml is a plain error; no data directory is fine."""
+    (tmp_path / "settings.toml").mkdir()
+    with pytest.raises(ConfigError, match="Is a directory"):
+        read_settings({"data_dir": tmp_path}, {})
+    assert read_settings({"data_dir": tmp_path / "none"}, {}).max_bars == 2_000_000
