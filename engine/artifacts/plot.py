@@ -3,6 +3,7 @@
 import io
 import itertools
 import logging
+import math
 import threading
 from typing import IO, TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 _LOCK = threading.Lock()
 MAX_POINTS = 2_000
 MAX_MARKERS = 300
+MAX_STRETCHES = 500
 MS_PER_DAY = 86_400_000
 LOG_FROM_RATIO = 4.0
 INK, MUTED, GRID = "#1f2933", "#7b8794", "#e4e7eb"
@@ -59,7 +61,7 @@ def draw(result: BacktestResult, file: IO[bytes]) -> None:
         figure = Figure(figsize=(12.0, 8.4), dpi=100, facecolor="white")
         FigureCanvasAgg(figure)
         grid = figure.add_gridspec(
-            4, 1, height_ratios=(3.2, 1.3, 3.2, 0.28), left=0.07, right=0.985,
+            4, 1, height_ratios=(3.2, 1.3, 3.2, 0.42), left=0.07, right=0.985,
             top=0.87, bottom=0.055, hspace=0.12,
         )  # fmt: skip
         top = figure.add_subplot(grid[0])
@@ -101,7 +103,8 @@ def _line(axes: "Axes", result: BacktestResult, values: "Floats", **style: Any) 
     axes.plot(_days(result.candles.ts[bars]), values[bars], **style)
 
 
-def _scale(axes: "Axes", *series: "Floats") -> None:
+def _scale(axes: "Axes", *series: "Floats") -> str:
+    """Choose a logarithmic scale where values differ by much; return a note for the title."""
     low = min(float(values.min()) for values in series)
     high = max(float(values.max()) for values in series)
     if low > 0 and high / low > LOG_FROM_RATIO:
@@ -110,11 +113,16 @@ def _scale(axes: "Axes", *series: "Floats") -> None:
         axes.set_yscale("log")
         axes.yaxis.set_major_locator(LogLocator(10.0, subs=(1.0, 2.0, 5.0)))
         axes.yaxis.set_minor_formatter(NullFormatter())
-    axes.yaxis.set_major_formatter(lambda value, _: _amount(value))
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.6g}")
+        return " (log scale)"
+    digits = decimals(high - low)
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.{digits}f}")
+    return ""
 
 
-def _amount(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:,.6g}"
+def decimals(span: float) -> int:
+    """Return how many decimals tell the ticks of an axis over ``span`` apart."""
+    return 0 if span <= 0 else min(max(0, 1 - math.floor(math.log10(span))), 9)
 
 
 def _title(axes: "Axes", text: str) -> None:
@@ -126,8 +134,7 @@ def _draw_equity(axes: "Axes", result: BacktestResult) -> None:
     _line(axes, result, benchmark, color=BENCHMARK, linewidth=1.0, label="buy and hold, no costs")
     _line(axes, result, equity, color=STRATEGY, linewidth=1.4, label="strategy, net of costs")
     axes.axhline(result.config.execution.initial_cash, color=MUTED, linewidth=0.7, dashes=(4, 3))
-    _scale(axes, equity, benchmark)
-    _title(axes, "Equity")
+    _title(axes, "Equity" + _scale(axes, equity, benchmark))
     axes.legend(loc="upper left", frameon=False, fontsize=8.5, ncols=2)
 
 
@@ -137,16 +144,17 @@ def _draw_drawdown(axes: "Axes", result: BacktestResult) -> None:
     days = _days(result.candles.ts[bars])
     axes.fill_between(days, drawdown[bars], 0.0, color=SHORT, alpha=0.25, linewidth=0)
     axes.plot(days, drawdown[bars], color=SHORT, linewidth=0.8)
-    axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+    digits = decimals(-100.0 * float(drawdown.min()))
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value + 0.0:.{digits}%}")
     _title(axes, "Drawdown")
 
 
 def _draw_price(axes: "Axes", result: BacktestResult) -> None:
     close, fills = result.candles.close, result.execution.fills
     _line(axes, result, close, color=INK, linewidth=0.9)
-    _scale(axes, close)
+    scale = _scale(axes, close)
     if len(fills) > MAX_MARKERS:
-        _title(axes, f"Close ({len(fills):,} fills: too many to mark; the band shows the position)")
+        _title(axes, f"Close{scale}; {len(fills):,} fills are too many to mark")
         return
     for side, marker, color, label in ((1, "^", LONG, "buy"), (-1, "v", SHORT, "sell")):
         chosen = fills.side == side
@@ -154,26 +162,22 @@ def _draw_price(axes: "Axes", result: BacktestResult) -> None:
             _days(fills.ts[chosen]), fills.price[chosen], marker, color=color, markersize=5.0,
             markeredgecolor="white", markeredgewidth=0.4, label=f"{label} ({int(chosen.sum())})",
         )  # fmt: skip
-    _title(axes, "Close and fills; the band shows the position")
+    _title(axes, f"Close and fills{scale}")
     axes.legend(loc="upper left", frameon=False, fontsize=8.5, ncols=2)
 
 
 def _draw_position(axes: "Axes", result: BacktestResult) -> None:
-    """Draw a band: green while long, red while short, paler where a stretch held both."""
-    sign = np.sign(result.execution.curve.position)
-    n, ts = len(sign), result.candles.ts
-    edges = np.unique(np.linspace(0, n, min(n, MAX_POINTS // 2) + 1).astype(np.int64))
-    share = np.add.reduceat(sign, edges[:-1]) / np.diff(edges)
+    """Draw which share of each stretch of bars was spent long (up, green) and short (down, red)."""
+    position, ts = result.execution.curve.position, result.candles.ts
+    n = len(position)
+    edges = np.unique(np.linspace(0, n, min(n, MAX_STRETCHES) + 1).astype(np.int64))
     step = int(ts[-1] - ts[-2]) if n > 1 else MS_PER_DAY
     days = _days(np.append(ts, ts[-1] + step)[edges])
-    starts, ends = days[:-1], days[1:]
-    for color, part in ((LONG, np.clip(share, 0, 1)), (SHORT, np.clip(-share, 0, 1))):
-        for alpha in (0.25, 0.5, 0.75, 1.0):
-            chosen = (part > alpha - 0.25) & (part <= alpha)
-            spans = list(zip(starts[chosen], (ends - starts)[chosen], strict=True))
-            axes.broken_barh(spans, (0.0, 1.0), color=color, alpha=alpha, linewidth=0)
-    axes.set_ylim(0.0, 1.0)
-    axes.set_yticks([])
+    for held, color, sign in ((position > 0, LONG, 1.0), (position < 0, SHORT, -1.0)):
+        share = np.add.reduceat(held.astype(np.float64), edges[:-1]) / np.diff(edges)
+        axes.stairs(sign * share, days, fill=True, color=color, linewidth=0)
+    axes.set_ylim(-1.0, 1.0)
+    axes.set_yticks([0.6, -0.6], labels=["long", "short"])
     axes.grid(visible=False)
 
 
@@ -190,7 +194,7 @@ def _draw_time_axis(panels: "list[Axes]") -> None:
             locator,
             formats=formats,
             zero_formats=formats,
-            offset_formats=["", "", *["%Y-%m-%d"] * 4],
+            show_offset=False,  # the title tells the dates
         )
     )
     panels[0].margins(x=0.01)
@@ -219,7 +223,7 @@ def _draw_header(figure: Any, result: BacktestResult) -> None:
 
 FIGURES = (
     ("total return", "total_return", "{:+.1%}"),
-    ("a year", "cagr", "{:+.2%}"),
+    ("return a year", "cagr", "{:+.2%}"),
     ("volatility", "volatility", "{:.1%}"),
     ("Sharpe", "sharpe", "{:.2f}"),
     ("P(Sharpe > 0)", "psr", "{:.1%}"),
