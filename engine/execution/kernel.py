@@ -90,7 +90,10 @@ class Bars:
 @cython.final
 @cython.cclass
 class Curve:
-    """What the loop writes for every bar: state after the bar, and the borrow fee it charged."""
+    """What the loop writes for every bar: state after the bar, and the borrow fee it charged.
+
+    ``borrow`` holds zeros when it comes; only a fee is written.
+    """
 
     position: cython.double[::1]
     cash: cython.double[::1]
@@ -358,4 +361,5 @@ def simulate(
             curve.position[t] = account.position
             curve.cash[t] = account.cash
             curve.equity[t] = equity
-            curve.borrow[t] = fee
+            if fee != 0.0:
+                curve.borrow[t] = fee

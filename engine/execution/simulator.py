@@ -90,7 +90,7 @@ def simulate(
     coefficients = _coefficients(candles, slippage_model)
     # Interpreted, a memoryview hands out Python floats; numpy scalars are slower and warn.
     view: Callable[[Any], Any] = (lambda array: array) if kernel_is_compiled(loop) else memoryview
-    account = loop.Account(config.initial_cash)
+    account, terms = loop.Account(config.initial_cash), _terms(loop, config)
     bars = loop.Bars(
         *map(
             view,
@@ -105,18 +105,19 @@ def simulate(
             ),
         )
     )
-    written = {name: np.empty(n) for name in ("position", "cash", "equity", "borrow")}
-    curve = loop.Curve(*map(view, written.values()))
-    tapes = []
+    written = {name: np.empty(n) for name in ("position", "cash", "equity")}
+    borrow = np.zeros(n)
+    curve = loop.Curve(*map(view, (*written.values(), borrow)))
+    tape = _Tape(loop, view, min(CHUNK_BARS, n) + 2)
+    taken = []
     for start in range(0, n, CHUNK_BARS):
         check_cancelled()
         stop = min(start + CHUNK_BARS, n)
-        tapes.append(_Tape(loop, view, stop - start + 2))
-        loop.simulate(account, tapes[-1].writer, _terms(loop, config), bars, curve, start, stop)
+        loop.simulate(account, tape.writer, terms, bars, curve, start, stop)
+        taken.append(tape.take())
         report_progress(stop / n)
     _refuse_overflow(written)
-    fills = _fills(tapes, candles)
-    borrow = written.pop("borrow")
+    fills = _fills(taken, candles)
     return Execution(
         curve=EquityCurve(**written),
         fills=fills,
@@ -154,25 +155,22 @@ def _terms(loop: ModuleType, config: ExecutionConfig) -> Any:
 
 
 class _Tape:
-    """Room for the fills of one chunk, and the loop's writer into it."""
+    """Room for the fills of one chunk, used again for the next, and the loop's writer into it."""
 
     def __init__(self, loop: ModuleType, view: Callable[[Any], Any], capacity: int) -> None:
-        self._bar = np.empty(capacity, dtype=np.int64)
-        self._at_close = np.empty(capacity, dtype=np.int64)
-        self._columns = {name: np.empty(capacity) for name in TAPE_COLUMNS}
-        arrays = (self._bar, self._at_close, *self._columns.values())
-        self.writer = loop.Tape(*map(view, arrays))
+        whole = {name: np.empty(capacity, dtype=np.int64) for name in ("bar", "at_close")}
+        self._columns = whole | {name: np.empty(capacity) for name in TAPE_COLUMNS}
+        self.writer = loop.Tape(*map(view, self._columns.values()))
 
-    def __getitem__(self, name: str) -> Any:
-        whole = {"bar": self._bar, "at_close": self._at_close, **self._columns}[name]
-        return whole[: self.writer.n]
+    def take(self) -> dict[str, Any]:
+        """Return a copy of the fills written since the last call, by column."""
+        taken = {name: column[: self.writer.n].copy() for name, column in self._columns.items()}
+        self.writer.n = 0
+        return taken
 
 
-def _fills(tapes: list[_Tape], candles: Candles) -> Fills:
-    columns = {
-        name: np.concatenate([tape[name] for tape in tapes])
-        for name in ("bar", "at_close", *TAPE_COLUMNS)
-    }
+def _fills(taken: list[dict[str, Any]], candles: Candles) -> Fills:
+    columns = {name: np.concatenate([part[name] for part in taken]) for name in taken[0]}
     quantity = columns.pop("quantity")
     at_close = columns.pop("at_close").astype(np.bool_)
     return Fills(

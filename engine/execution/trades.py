@@ -109,10 +109,20 @@ def _ratio(numerator: "Floats", denominator: "Floats") -> "Floats":
 
 def _held_sum(per_bar: "Floats", start: "Integers", stop: "Integers") -> "Floats":
     """Return the sum of ``per_bar[start:stop]`` for each pair, 0 where it is empty."""
-    padded = np.append(per_bar, 0.0)
-    bounds = np.column_stack([start, np.maximum(start, stop)]).ravel()
-    sums = np.add.reduceat(padded, np.minimum(bounds, len(per_bar)))[::2]
-    return np.where(stop > start, sums, 0.0)
+    sums = np.zeros(len(start))
+    held = stop > start
+    if held.any() and per_bar.any():
+        sums[held] = _reduce(np.add, per_bar, start[held], stop[held])
+    return sums
+
+
+def _reduce(ufunc: np.ufunc, values: "Floats", start: "Integers", stop: "Integers") -> "Floats":
+    """Return ``ufunc`` over ``values[start:stop]`` for each pair; pairs ascend, none is empty."""
+    bounds = np.column_stack([start, stop]).ravel()
+    if bounds[-1] == len(values):  # reduceat runs to the end by itself, and takes no such index
+        bounds = bounds[:-1]
+    reduced: Floats = ufunc.reduceat(values, bounds)[::2]
+    return reduced
 
 
 def _excursions(
@@ -129,10 +139,9 @@ def _excursions(
     stop = np.append(start[1:] + legs["at_close"][1:], len(candles))
     is_last = np.append(opens[1:], len(start)) - 1
     stop[is_last] = len(candles)
-    bounds = np.column_stack([start[holds], stop[holds]]).ravel()
     side, average = np.sign(legs["after"][holds]), legs["entry_after"][holds]
-    low = np.minimum.reduceat(np.append(candles.low, np.inf), bounds)[::2]
-    high = np.maximum.reduceat(np.append(candles.high, -np.inf), bounds)[::2]
+    low = _reduce(np.minimum, candles.low, start[holds], stop[holds])
+    high = _reduce(np.maximum, candles.high, start[holds], stop[holds])
     at_low, at_high = _move(side, low, average), _move(side, high, average)
     worst, best = np.zeros(len(start)), np.zeros(len(start))
     worst[holds], best[holds] = np.minimum(at_low, at_high), np.maximum(at_low, at_high)

@@ -143,15 +143,14 @@ def calendar_returns(
     ts: "Integers", equity: "Floats", initial: float
 ) -> tuple[dict[str, float], dict[str, float]]:
     """Return compounded returns by month (``2001-07``) and by year (``2001``), in UTC."""
-    months = ts.astype("M8[ms]").astype("M8[M]")
-    last = np.append(np.flatnonzero(months[1:] != months[:-1]), len(ts) - 1)
-    by_month = _period_returns(months[last], equity[last], initial)
-    years = months[last].astype("M8[Y]")
-    last_of_year = np.append(np.flatnonzero(years[1:] != years[:-1]), len(years) - 1)
-    by_year = _period_returns(years[last_of_year], equity[last][last_of_year], initial)
-    return by_month, by_year
+    return _returns_by("M", ts, equity, initial), _returns_by("Y", ts, equity, initial)
 
 
-def _period_returns(labels: "Integers", closing: "Floats", initial: float) -> dict[str, float]:
-    returns = per_bar_returns(closing, initial)
-    return {str(label): float(r) for label, r in zip(labels, returns, strict=True)}
+def _returns_by(unit: str, ts: "Integers", equity: "Floats", initial: float) -> dict[str, float]:
+    ends = ts[[0, -1]].astype("M8[ms]").astype(f"M8[{unit}]")
+    periods = np.arange(ends[0], ends[1] + 1)
+    starts = np.searchsorted(ts, periods.astype("M8[ms]").astype(np.int64))
+    stops = np.append(starts[1:], len(ts))
+    traded = stops > starts
+    returns = per_bar_returns(equity[stops[traded] - 1], initial)
+    return {str(name): float(r) for name, r in zip(periods[traded], returns, strict=True)}

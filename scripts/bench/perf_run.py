@@ -42,10 +42,11 @@ def random_walk(n_bars: int) -> Candles:
     close: Any = 100.0 * np.cumprod(1.0 + 0.01 * rng.standard_normal(n_bars))
     opening = np.concatenate([[100.0], close[:-1]])
     spread = 1.0 + 0.005 * rng.random(n_bars)
+    daily = n_bars <= 6_000
     return Candles(
         symbol="BENCH",
-        timeframe="1d",
-        ts=np.arange(n_bars, dtype=np.int64) * 86_400_000,
+        timeframe="1d" if daily else "1m",
+        ts=np.arange(n_bars, dtype=np.int64) * (86_400_000 if daily else 60_000),
         open=opening,
         high=np.maximum(opening, close) * spread,
         low=np.minimum(opening, close) / spread,
