@@ -9,6 +9,8 @@ import sys
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+from setuptools.errors import CompileError
 
 # No contraction into fused multiply-add: it would round once where the source rounds twice.
 EXACT = ["/O2", "/fp:precise"] if sys.platform == "win32" else ["-O3", "-ffp-contract=off"]
@@ -17,11 +19,24 @@ kernel = Extension(
     "engine.execution.kernel",
     ["engine/execution/kernel.py"],
     extra_compile_args=EXACT,
-    optional=True,  # a missing or failing compiler is not an error
 )
+
+
+class OptionalBuildExt(build_ext):  # type: ignore[misc]  # setuptools ships no types for it
+    """Treats a compiler that is not there like one that fails: the extension is optional."""
+
+    def build_extension(self, ext: Extension) -> None:
+        """Compile one extension."""
+        try:
+            super().build_extension(ext)
+        except OSError as fault:
+            raise CompileError(str(fault)) from fault
+
 
 if os.environ.get("STUDIO_KERNEL") == "interpreted":
     setup()
 else:
-    modules = cythonize([kernel], language_level=3, build_dir="build/cython")  # type: ignore[no-untyped-call]  # Cython ships no types for it
-    setup(ext_modules=modules)
+    modules = cythonize([kernel], language_level=3, build_dir="build/cython")  # type: ignore[no-untyped-call]  # nor does Cython
+    for module in modules:
+        module.optional = True  # a missing or failing compiler is not an error
+    setup(ext_modules=modules, cmdclass={"build_ext": OptionalBuildExt})

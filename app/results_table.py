@@ -81,8 +81,8 @@ def _table(
     )
     table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
     table.add_column("", no_wrap=True)
-    table.add_column("Strategy, net of costs", justify="right")
-    table.add_column("Buy and hold, no costs", justify="right")
+    table.add_column("Strategy, net", justify="right", no_wrap=True)
+    table.add_column("Buy and hold, no costs", justify="right", no_wrap=True)
     for row in ROWS:
         if row is None:
             table.add_section()
