@@ -167,10 +167,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with contextlib.suppress(ValueError):  # outside the main thread there are no signals to set
         signal.signal(signal.SIGTERM, _interrupt)
     try:
-        code: Any = cli(arguments, prog_name="studio", standalone_mode=False)
-        if code == Exit.INTERRUPTED:  # typer has caught the interrupt
-            raise KeyboardInterrupt
-        sys.stdout.flush()
+        code = _call(arguments)
     except BrokenPipeError:
         # Whoever read our output has gone; Python would complain once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -180,6 +177,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with contextlib.suppress(OSError):
             sys.stderr.write(f"studio: {message}\n")
             sys.stderr.flush()
+    return code
+
+
+def _call(arguments: Sequence[str] | None) -> int:
+    code: Any = cli(arguments, prog_name="studio", standalone_mode=False)
+    if code == Exit.INTERRUPTED:  # typer has caught the interrupt
+        raise KeyboardInterrupt
+    sys.stdout.flush()
     return int(code or 0)
 
 

@@ -76,13 +76,14 @@ def _table(
     title = Text(
         f"{summary['symbol']} {summary['timeframe']}, {_day(summary['first_ts'])} to "
         f"{_day(summary['last_ts'])}, {summary['n_bars']:,} bars\n"
-        f"{strategies.describe(**config['strategy'])}\n{sizing_models.describe(**config['risk'])}",
+        f"{strategies.describe(**config['strategy'])}\n{sizing_models.describe(**config['risk'])}\n"
+        "The strategy is net of all costs, buy and hold bears none.",
         justify="left",
     )
     table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
     table.add_column("", no_wrap=True)
-    table.add_column("Strategy, net", justify="right", no_wrap=True)
-    table.add_column("Buy and hold, no costs", justify="right", no_wrap=True)
+    table.add_column("Strategy", justify="right", no_wrap=True)
+    table.add_column("Buy and hold", justify="right", no_wrap=True)
     for row in ROWS:
         if row is None:
             table.add_section()

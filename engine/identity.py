@@ -40,8 +40,9 @@ def json_bytes(value: Any) -> bytes:
 def candle_digest(candles: Candles) -> str:
     """Return the SHA-256 over the data itself, whatever file it came from.
 
-    The header (canonical JSON: column names in order, number of bars, symbol, timeframe) and a
-    newline, then each column's values as little-endian int64, float64 or bytes of 0 and 1.
+    The header (canonical JSON: column names in order, number of bars, symbol, timeframe, the time
+    zone where it is not UTC) and a newline, then each column's values as little-endian int64,
+    float64, or bytes of 0 and 1.
     """
     columns: dict[str, tuple[Any, str]] = {
         "ts": (candles.ts, "<i8"),
@@ -60,6 +61,8 @@ def candle_digest(candles: Candles) -> str:
         "symbol": candles.symbol,
         "timeframe": candles.timeframe,
     }
+    if candles.timezone != "UTC":  # it decides which day a bar belongs to, so the bars in a year
+        header["timezone"] = candles.timezone
     digest = hashlib.sha256(rfc8785.dumps(header) + b"\n")
     for values, kind in present.values():
         digest.update(np.ascontiguousarray(values, dtype=kind).data)

@@ -121,12 +121,14 @@ class PreparedRun:
             plan.config, context.provider or plan.provider, context.limits
         )
         self._warn(*self.loaded.warnings)
-        self.identity = identify(plan.config, candle_digest(self.loaded.candles))
+        # A calendar that belongs to the data decides the result as one that was asked for does.
+        self.config = plan.config.model_copy(update={"calendar": self.loaded.calendar})
+        self.identity = identify(self.config, candle_digest(self.loaded.candles))
 
     def execute(self, out: Path | None = None) -> BacktestResult:
         """Go through the other seven stages."""
         candles, periods = self.loaded.candles, self.loaded.periods_per_year
-        config = self._plan.config
+        config = self.config
         features, signals, weights = self._targets()
         self._begin("execution")
         execution = simulate(

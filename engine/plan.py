@@ -112,9 +112,6 @@ def _build(config: RunConfig, params: Mapping[str, Params], limits: Limits) -> R
         Fault(f"validation.{name}", "this test is not part of this version yet; leave it out")
         for name in chosen_tests(config)
     ]
-    if config.calendar is not None:
-        message = "exchange calendars are not part of this version yet; leave it out"
-        faults.append(Fault("calendar", message))
     features: list[Feature] = []
     for i, item in enumerate(config.indicators):
         try:

@@ -114,9 +114,10 @@ def _in_words(value: object) -> str:
 def unknown(kind: str, name: str, known: Iterable[str]) -> str:
     """Return the sentence for an unknown name: the closest known one, or a short list of all."""
     known = sorted(known)
-    close = difflib.get_close_matches(name.lower(), known, n=1)
+    lowered = {title.lower(): title for title in known}
+    close = difflib.get_close_matches(name.lower(), list(lowered), n=1)
     if close:
-        return f"unknown {kind} {name!r}; did you mean {close[0]!r}?"
+        return f"unknown {kind} {name!r}; did you mean {lowered[close[0]]!r}?"
     listed = ", ".join(known[:8]) + (", …" if len(known) > 8 else "")
     return f"unknown {kind} {name!r}; known: {listed}"
 

@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from engine.config import TIMEFRAME_MS
+from engine.data.sessions import DAY_MS, Sessions, sessions_for, sessions_per_year
 from engine.records import PeriodsPerYear
 
 if TYPE_CHECKING:
     from engine.records import Booleans, Candles, Integers
 
-DAY_MS = 86_400_000
 WEEK_MS = 7 * DAY_MS
 SATURDAY = 5
 SUNDAY = 6
@@ -43,18 +43,21 @@ def is_all_week(days: "Integers") -> bool:
     return bool(2 * np.isin(saturdays, days).sum() >= len(saturdays))
 
 
-def gap_flags(candles: "Candles") -> "Booleans":
+def gap_flags(candles: "Candles", calendar: str | None = None) -> "Booleans":
     """Return (n,) bool, true on each bar that follows a gap.
 
-    All-week and weekly data: a step of more than 1.5 timeframes. Other daily data: more than
-    4 days. Other intraday data: more than 1.5 timeframes within a day, or a weekday (Monday to
-    Friday) without bars between two days.
+    With a calendar: a session without bars between two bars, or a step of more than 1.5 timeframes
+    within one, its midday break left out. Without: all-week and weekly data a step of more than
+    1.5 timeframes; other daily data more than 4 days; other intraday data more than 1.5 timeframes
+    within a day, or a weekday (Monday to Friday) without bars between two days.
     """
     flags = np.zeros(len(candles), dtype=np.bool_)
     if len(candles) < 2:
         return flags
     step = np.diff(candles.ts)
     length = TIMEFRAME_MS[candles.timeframe]
+    if calendar is not None and length < WEEK_MS:
+        return _session_gaps(candles, sessions_for(calendar, candles.ts))
     days = local_days(candles.ts, candles.timezone)
     if length == WEEK_MS or is_all_week(days):
         flags[1:] = step > 1.5 * length
@@ -67,18 +70,60 @@ def gap_flags(candles: "Candles") -> "Booleans":
     return flags
 
 
-def periods_per_year(candles: "Candles", override: float | None) -> PeriodsPerYear:
-    """Return the bars in a year: 252 or 365 days, 52 weeks, times the bars of a median day."""
+def _session_gaps(candles: "Candles", calendar: Sessions) -> "Booleans":
+    """Return which bars follow a gap, bars outside all sessions left out of account."""
+    length = TIMEFRAME_MS[candles.timeframe]
+    session, inside = _sessions_of(candles, calendar)
+    bars = np.flatnonzero(inside)
+    at, ts = session[bars], candles.ts[bars]
+    gap = np.diff(at) > 1
+    if length < DAY_MS:
+        same, now = np.diff(at) == 0, at[:-1]
+        crosses = (ts[:-1] < calendar.break_starts[now]) & (ts[1:] > calendar.break_starts[now])
+        open_step = np.diff(ts) - np.where(crosses, calendar.break_ms[now], 0)
+        gap |= same & (open_step > 1.5 * length)
+    flags = np.zeros(len(candles), dtype=np.bool_)
+    flags[bars[1:][gap]] = True
+    return flags
+
+
+def _sessions_of(candles: "Candles", calendar: Sessions) -> "tuple[Integers, Booleans]":
+    if TIMEFRAME_MS[candles.timeframe] >= DAY_MS:
+        return calendar.of_days(local_days(candles.ts, candles.timezone))
+    return calendar.of_instants(candles.ts)
+
+
+def bars_outside_sessions(candles: "Candles", calendar: str) -> "Booleans":
+    """Return (n,) bool, true where a bar opens while the exchange is closed; weeks never do."""
+    if TIMEFRAME_MS[candles.timeframe] == WEEK_MS:
+        return np.zeros(len(candles), dtype=np.bool_)
+    _, inside = _sessions_of(candles, sessions_for(calendar, candles.ts))
+    return ~inside
+
+
+def periods_per_year(
+    candles: "Candles", override: float | None, calendar: str | None = None
+) -> PeriodsPerYear:
+    """Return the bars in a year: sessions, 252 or 365 days, times the bars of a median day.
+
+    Weeks are 52. With a calendar its sessions count, otherwise 365 days where the data is all-week
+    and 252 where it is not, Sundays then left out of the median.
+    """
     if override is not None:
         return PeriodsPerYear(override, "configured")
     length = TIMEFRAME_MS[candles.timeframe]
     if length == WEEK_MS:
         return PeriodsPerYear(52.0, "52 weeks")
-    days = local_days(candles.ts, candles.timezone)
-    all_week = is_all_week(days)
-    per_year, origin = (365, "365 days, all week") if all_week else (252, "252 trading days")
+    if calendar is not None:
+        per_year, origin = sessions_per_year(calendar), f"sessions of {calendar}"
+        session, inside = _sessions_of(candles, sessions_for(calendar, candles.ts))
+        counted = session[inside]
+    else:
+        days = local_days(candles.ts, candles.timezone)
+        all_week = is_all_week(days)
+        per_year, origin = (365, "365 days, all week") if all_week else (252, "252 trading days")
+        counted = days if all_week else days[weekdays(days) != SUNDAY]
     if length == DAY_MS:
         return PeriodsPerYear(float(per_year), origin)
-    counted = days if all_week else days[weekdays(days) != SUNDAY]
     bars = float(np.median(np.unique(counted, return_counts=True)[1])) if len(counted) else 1.0
     return PeriodsPerYear(per_year * bars, f"{origin} of {bars:g} bars")

@@ -16,11 +16,12 @@ from engine.records import Candles, DataQuality, PeriodsPerYear, RunWarning
 
 @dataclass(frozen=True, eq=False)
 class LoadedSlice:
-    """A run's candles and what is to be known about them."""
+    """A run's candles and what is to be known about them; ``calendar`` as asked or as stored."""
 
     candles: Candles
     quality: DataQuality
     periods_per_year: PeriodsPerYear
+    calendar: str | None
     report: QualityReport
     warnings: tuple[RunWarning, ...]
 
@@ -37,7 +38,8 @@ def load(config: RunConfig, provider: Provider, limits: Limits) -> LoadedSlice:
     if len(candles) > limits.max_bars:
         message = f"{len(candles):,} bars are more than the limit of {limits.max_bars:,}"
         raise LimitError([Fault("start", message)])
-    flags = gap_flags(candles)
+    calendar = config.calendar or dataset.calendar
+    flags = gap_flags(candles, calendar)
     candles = dataclasses.replace(candles, gap_flag=flags)
     volume = candles.volume
     zero_volume = int((volume == 0).sum()) if volume is not None else 0
@@ -55,8 +57,8 @@ def load(config: RunConfig, provider: Provider, limits: Limits) -> LoadedSlice:
         zero_volume_bars=zero_volume,
         volume_known=volume is not None,
     )
-    periods = periods_per_year(candles, config.execution.periods_per_year)
-    return LoadedSlice(candles, quality, periods, dataset.report, tuple(warnings))
+    periods = periods_per_year(candles, config.execution.periods_per_year, calendar)
+    return LoadedSlice(candles, quality, periods, calendar, dataset.report, tuple(warnings))
 
 
 def _adjusted(dataset: Dataset, config: RunConfig) -> Candles:

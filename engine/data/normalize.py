@@ -53,11 +53,15 @@ class QualityReport:
 
 @dataclass(frozen=True, eq=False)
 class Dataset(ArrayRecord):
-    """Normalised candles as they are stored: not adjusted, not sliced."""
+    """Normalised candles as they are stored: not adjusted, not sliced.
+
+    ``calendar`` names the exchange calendar that belongs to them, if any.
+    """
 
     candles: Candles
     adj_close: "Floats | None"
     report: QualityReport
+    calendar: str | None = None
 
 
 def normalize(

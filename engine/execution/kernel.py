@@ -309,6 +309,21 @@ def _fill_pending(
     account.has_pending = False
 
 
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def _ruin(
+    account: Account, tape: Tape, bars: Bars, t: cython.Py_ssize_t, equity: cython.double
+) -> cython.void:
+    """Close the position at the close, without costs, and place no order again."""
+    close: cython.double = bars.close[t]
+    account.ruin_bar = t
+    account.has_pending = False
+    if account.position != 0.0:
+        _book(account, tape, t, 1, -account.position, close, close, 0.0, 0.0)
+        account.cash = equity  # to the bit, so that equity stays constant
+
+
 def simulate(
     account: Account,
     tape: Tape,
@@ -345,14 +360,7 @@ def simulate(
                 if account.cash < 0.0 and fabs(account.last_weight) <= 1.0:
                     account.n_negative_cash += 1
                 if equity <= 0.0:
-                    account.ruin_bar = t
-                    account.has_pending = False
-                    if account.position != 0.0:
-                        _book(
-                            account, tape, t, 1, -account.position,
-                            bars.close[t], bars.close[t], 0.0, 0.0,
-                        )  # fmt: skip
-                        account.cash = equity
+                    _ruin(account, tape, bars, t, equity)
                 elif t < bars.n - 1:
                     _decide(account, terms, bars, t, equity)
             if t == bars.n - 1 and terms.auto_flatten_end and account.position != 0.0:

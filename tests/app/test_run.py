@@ -172,7 +172,11 @@ def test_other_content_is_refused_and_kept(studio: Studio, tmp_path: Path) -> No
         (["run", "--set", "strategy.name=dual_smaa"], 2, "did you mean 'dual_sma'?"),
         (["run", "--set", "execution.slippage_bps=NaN"], 2, "should be a valid number"),
         (["run", "--symbol", "SPX"], 2, "go with --candles"),
-        (["run", "--calendar", "XNYS"], 2, "calendar: exchange calendars are not part"),
+        (
+            ["run", "--calendar", "XNYZ"],
+            2,
+            "calendar: unknown calendar 'XNYZ'; did you mean 'XNYS'?",
+        ),
         (["run", "missing.json"], 2, "missing.json cannot be read: no such file"),
         (["run", "--candles", "missing.csv"], 3, "there is no file missing.csv"),
         (["run", "--candles", "no name.csv"], 3, "tells no symbol"),

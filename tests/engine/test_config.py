@@ -217,7 +217,6 @@ def test_written_out_configuration_is_its_own_fixed_point() -> None:
         ({"validation": {"monte_carlo": {"sigma": -1}}}, "validation.monte_carlo.sigma", "greater than or equal to 0"),
         ({"validation": {"statistic": "sortino"}}, "validation.statistic", "'sharpe' or 'total_return'"),
         ({"validation": {"permutation": {}}}, "validation.permutation", "not part of this version yet"),
-        ({"calendar": "XNYS"}, "calendar", "not part of this version yet"),
     ],
 )  # fmt: skip
 def test_faults_are_named(raw: dict[str, Any], field: str, words: str) -> None:
