@@ -2,8 +2,8 @@
 
 import contextlib
 import os
+import secrets
 import shutil
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from enum import Enum
@@ -124,26 +124,19 @@ def _create(path: Path) -> Iterator[IO[bytes]]:
 def _workspace(place: Path) -> Iterator[Path]:
     """Yield a new directory beside ``place``; remove it, and parents made for it, on failure."""
     made = [parent for parent in place.parents if not parent.exists()]
-    folder: Path | None = None
+    # Named before it is made: an interrupt may come right after the making.
+    folder = place.parent / f".{place.name}.{secrets.token_hex(4)}{PARTIAL}"
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         _remove_abandoned(place.parent)
-        folder = Path(tempfile.mkdtemp(prefix=f".{place.name}.", suffix=PARTIAL, dir=place.parent))
-        folder.chmod(0o755 & ~_umask())
+        folder.mkdir()
         yield folder
     except BaseException:
-        if folder is not None:
-            shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
         for parent in made:
             with contextlib.suppress(OSError):
                 parent.rmdir()
         raise
-
-
-def _umask() -> int:
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask
 
 
 def _remove_abandoned(parent: Path) -> None:

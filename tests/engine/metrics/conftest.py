@@ -112,8 +112,8 @@ def plain_statistics(
         names = ("volatility", "sharpe", "skewness", "kurtosis")
         return {**dict.fromkeys(names), "sortino": sortino}
     if max(returns) == min(returns):
-        names = ("sharpe", "skewness", "kurtosis")
-        return {**dict.fromkeys(names), "volatility": 0.0, "sortino": sortino}
+        undefined = ("sharpe", "skewness", "kurtosis")
+        return {**dict.fromkeys(undefined), "volatility": 0.0, "sortino": sortino}
     std = math.sqrt(math.fsum((r - mean) ** 2 for r in returns) / (n - 1))
     m2, m3, m4 = (math.fsum((r - mean) ** k for r in returns) / n for k in (2, 3, 4))
     return {
