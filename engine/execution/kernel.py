@@ -162,6 +162,7 @@ class Account:
     last_weight = cython.declare(cython.double, visibility="public")
     entry_price = cython.declare(cython.double, visibility="public")
     ruin_bar = cython.declare(cython.Py_ssize_t, visibility="public")
+    unfilled = cython.declare(cython.bint, visibility="public")
     n_skipped = cython.declare(cython.Py_ssize_t, visibility="public")
     n_exceeding_volume = cython.declare(cython.Py_ssize_t, visibility="public")
     n_negative_cash = cython.declare(cython.Py_ssize_t, visibility="public")
@@ -174,6 +175,7 @@ class Account:
         self.last_weight = 0.0
         self.entry_price = 0.0
         self.ruin_bar = -1
+        self.unfilled = False
         self.n_skipped = 0
         self.n_exceeding_volume = 0
         self.n_negative_cash = 0
@@ -363,9 +365,11 @@ def simulate(
                     _ruin(account, tape, bars, t, equity)
                 elif t < bars.n - 1:
                     _decide(account, terms, bars, t, equity)
-            if t == bars.n - 1 and terms.auto_flatten_end and account.position != 0.0:
-                _trade(account, tape, terms, bars, t, 1, bars.close[t], 0.0)
-                equity = account.cash
+            if t == bars.n - 1:
+                account.unfilled = account.has_pending and account.pending != account.position
+                if terms.auto_flatten_end and account.position != 0.0:
+                    _trade(account, tape, terms, bars, t, 1, bars.close[t], 0.0)
+                    equity = account.cash
             curve.position[t] = account.position
             curve.cash[t] = account.cash
             curve.equity[t] = equity

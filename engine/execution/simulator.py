@@ -83,8 +83,12 @@ def simulate(
 
     Raises
         ConfigError where the slippage model needs a volume that is not known; DataError where
-        equity or position leave the range of finite numbers.
+        equity, position or a trade leave the range of finite numbers; ValueError for weights that
+        are not one finite number a bar.
     """
+    if weights.shape != (len(candles),) or not np.isfinite(weights).all():
+        message = "target weights must be one finite number for each bar"
+        raise ValueError(message)
     loop = load_kernel(kernel_choice()) if kernel is None else kernel
     n = len(candles)
     coefficients = _coefficients(candles, slippage_model)
@@ -118,10 +122,13 @@ def simulate(
         report_progress(stop / n)
     _refuse_overflow(written)
     fills = _fills(taken, candles)
+    with np.errstate(over="ignore", invalid="ignore"):  # looked at next
+        trades = round_trips(fills, candles, borrow)
+    _refuse_overflow({name: getattr(trades, name) for name in ("pnl", "return_", "mae", "mfe")})
     return Execution(
         curve=EquityCurve(**written),
         fills=fills,
-        trades=round_trips(fills, candles, borrow),
+        trades=trades,
         warnings=tuple(_warnings(account)),
         kernel="compiled" if kernel_is_compiled(loop) else "interpreted",
     )
@@ -183,12 +190,12 @@ def _fills(taken: list[dict[str, Any]], candles: Candles) -> Fills:
 
 
 def _refuse_overflow(written: "dict[str, Floats]") -> None:
-    for name in ("equity", "position"):
-        finite = np.isfinite(written[name])
-        if not finite.all():
-            bar = int(np.argmin(finite))
+    """Refuse infinities, and NaN where it is not a trade's undefined return."""
+    for name, values in written.items():
+        bad = np.isinf(values) if name == "return_" else ~np.isfinite(values)
+        if bad.any():
             message = (
-                f"the {name} is no longer a finite number at bar {bar}: "
+                f"{name.rstrip('_')} number {int(np.argmax(bad))} is no longer a finite number: "
                 "the prices move too far for this size"
             )
             raise DataError(message)
@@ -209,5 +216,5 @@ def _warnings(account: Any) -> Iterable[RunWarning]:
     if account.n_skipped:
         message = "orders were dropped on bars without volume (zero_volume 'skip')"
         yield RunWarning("order_skipped", message, int(account.n_skipped))
-    if account.has_pending and account.pending != account.position:
+    if account.unfilled:
         yield RunWarning("order_unfilled", "an order still waiting at the last bar was dropped")

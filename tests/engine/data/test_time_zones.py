@@ -1,0 +1,131 @@
+"""Local times to UTC, through the hours that do not exist and those that come twice."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from engine.data import Dataset
+from engine.errors import StudioError
+
+Read = Callable[..., Dataset]
+NEW_YORK = "America/New_York"
+HEADER = "Date,Open,High,Low,Close,Volume\n"
+
+
+def _file(times: list[str]) -> str:
+    """Return a file whose volumes count the rows, so that each can be told from the others."""
+    return HEADER + "".join(f"{time},2,3,1,2,{i}\n" for i, time in enumerate(times, start=1))
+
+
+def _utc_hours(dataset: Dataset) -> list[str]:
+    return [
+        f"{datetime.fromtimestamp(ms / 1000, ZoneInfo('UTC')):%dT%H:%M}"
+        for ms in dataset.candles.ts.tolist()
+    ]
+
+
+@pytest.mark.parametrize(
+    ("timezone", "year"), [(NEW_YORK, 2021), ("Europe/Berlin", 2020), ("Australia/Sydney", 2019)]
+)
+def test_year_of_hours(timezone: str, year: int, read: Read) -> None:
+    """A year of local hours, both changes of the clock in it, is a year of hours in UTC."""
+    start = datetime(year, 1, 1, tzinfo=ZoneInfo("UTC"))
+    hours = [start + timedelta(hours=i) for i in range(365 * 24)]
+    local = [f"{hour.astimezone(ZoneInfo(timezone)):%Y-%m-%d %H:%M}" for hour in hours]
+    dataset = read(_file(local), timeframe="1h", timezone=timezone)
+    assert dataset.candles.ts.tolist() == [int(hour.timestamp()) * 1000 for hour in hours]
+    assert dataset.candles.volume is not None
+    assert dataset.candles.volume.tolist() == list(range(1, len(hours) + 1))
+    assert dataset.candles.timezone == timezone
+
+
+def test_days_start_at_local_midnight(read: Read) -> None:
+    """Daily bars open at the local midnight, which moves in UTC with the clock."""
+    dataset = read(
+        _file(["2021-03-12", "2021-03-13", "2021-03-14", "2021-03-15"]), timezone=NEW_YORK
+    )
+    assert _utc_hours(dataset) == ["12T05:00", "13T05:00", "14T05:00", "15T04:00"]
+
+
+@pytest.mark.parametrize("newest_first", [False, True])
+@pytest.mark.parametrize(
+    ("timeframe", "times", "want"),
+    [
+        (
+            "1h",
+            ["2021-11-07 00:00", "2021-11-07 01:00", "2021-11-07 01:00", "2021-11-07 02:00"],
+            ["07T04:00", "07T05:00", "07T06:00", "07T07:00"],
+        ),
+        (
+            "30m",
+            ["2021-11-07 01:00", "2021-11-07 01:30", "2021-11-07 01:00", "2021-11-07 01:30"],
+            ["07T05:00", "07T05:30", "07T06:00", "07T06:30"],
+        ),
+    ],
+)
+def test_repeated_hour(
+    timeframe: str, times: list[str], want: list[str], read: Read, *, newest_first: bool
+) -> None:
+    """A repeated hour of which both passes are there is resolved by the order of the rows."""
+    n = len(times)
+    given = times[::-1] if newest_first else times
+    dataset = read(
+        _file([*given, "2021-11-06 23:00"] if newest_first else ["2021-11-06 23:00", *given]),
+        timeframe=timeframe,
+        timezone=NEW_YORK,
+    )
+    assert _utc_hours(dataset) == ["07T03:00", *want]
+    assert dataset.candles.volume is not None
+    rows = list(range(n + 1, 0, -1)) if newest_first else list(range(1, n + 2))
+    assert dataset.candles.volume.tolist() == rows
+
+
+@pytest.mark.parametrize(
+    ("times", "words"),
+    [
+        (["2021-11-07 00:00", "2021-11-07 01:00", "2021-11-07 02:00"], "2021-11-07 01:00"),
+        (["2021-03-14 01:00", "2021-03-14 02:30", "2021-03-14 03:00"], "2021-03-14 02:30"),
+        (["2021-03-14 01:00", "2021-03-14 02:00", "2021-03-14 03:00"], "2021-03-14 02:00"),
+    ],
+)
+def test_refused_local_time(times: list[str], words: str, read: Read) -> None:
+    """A time that does not exist, or half of a repeated hour, is refused and shown."""
+    with pytest.raises(StudioError, match=words) as caught:
+        read(_file(times), timeframe="1h", timezone=NEW_YORK)
+    assert str(caught.value).startswith("X.csv: ")
+    assert NEW_YORK in str(caught.value)
+
+
+def test_nonexistent_hour_in_utc(read: Read) -> None:
+    """The same times are ordinary ones in UTC, and in a zone whose clocks do not change."""
+    times = ["2021-03-14 01:00", "2021-03-14 02:00", "2021-03-14 03:00"]
+    for timezone in ("UTC", "Asia/Tokyo"):
+        assert len(read(_file(times), timeframe="1h", timezone=timezone).candles) == 3
+
+
+def test_refused_local_time_names_its_row(read: Read) -> None:
+    """A refused local time is counted and named by its row like every other bad row."""
+    times = ["2021-03-14 01:00", "2021-03-14 02:30", "2021-03-14 03:00", "2021-03-14 04:00"]
+    with pytest.raises(StudioError, match=r"\(1 row, first 2\)"):
+        read(_file(times), timeframe="1h", timezone=NEW_YORK)
+
+
+def test_dropped_local_time(read: Read) -> None:
+    """Dropping bad rows leaves out a local time that does not exist."""
+    times = ["2021-03-14 01:00", "2021-03-14 02:30", "2021-03-14 03:00", "2021-03-14 04:00"]
+    dataset = read(_file(times), timeframe="1h", timezone=NEW_YORK, on_bad_rows="drop")
+    assert _utc_hours(dataset) == ["14T06:00", "14T07:00", "14T08:00"]
+
+
+def test_unknown_zone(read: Read) -> None:
+    """A time zone that does not exist is an error in words."""
+    with pytest.raises(StudioError, match="Nowhere/Land"):
+        read(_file(["2021-01-04", "2021-01-05", "2021-01-06"]), timezone="Nowhere/Land")
+
+
+def test_mixed_offsets(read: Read) -> None:
+    """Rows with an offset and rows without one may stand in the same column."""
+    times = ["2021-01-04 00:00", "2021-01-05 00:00-05:00", "2021-01-06 05:00Z"]
+    assert _utc_hours(read(_file(times), timezone=NEW_YORK)) == ["04T05:00", "05T05:00", "06T05:00"]

@@ -1,0 +1,211 @@
+"""Times in every layout that is read, and those that are refused rather than guessed."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from engine.data import Dataset
+from engine.errors import DataError
+
+Read = Callable[..., Dataset]
+Text = Callable[..., str]
+START = datetime(2020, 1, 6, tzinfo=UTC)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def _ms(moment: datetime) -> int:
+    return (moment - EPOCH) // timedelta(milliseconds=1)
+
+
+DAILY = [START + timedelta(days=i) for i in range(10)]
+HOURLY = [START + timedelta(hours=i) for i in range(30)]
+
+
+@pytest.mark.parametrize(
+    "layout",
+    [
+        "%Y-%m-%d",
+        "%Y/%m/%d",
+        "%Y%m%d",
+        "%m/%d/%Y",
+        "%d/%m/%Y",
+        "%m-%d-%Y",
+        "%d.%m.%Y",
+        "%Y-%m-%d %H:%M",
+        "%Y-%m-%d %H:%M:%S",
+        "%Y-%m-%dT%H:%M:%S",
+        "%Y-%m-%dT%H:%M:%SZ",
+        "%Y-%m-%dT%H:%M:%S.000Z",
+        "%Y-%m-%dT%H:%M:%S+00:00",
+        "%Y-%m-%d %H:%M:%S+0000",
+        "%m/%d/%Y %H:%M",
+        "%d/%m/%Y %H:%M:%S",
+    ],
+)
+def test_layouts_of_days(layout: str, read: Read, csv_text: Text) -> None:
+    """Days in any usual layout are read, month and day told apart by a day after the 12th."""
+    texts = [day.strftime(layout) for day in DAILY]
+    assert read(csv_text(texts)).candles.ts.tolist() == [_ms(day) for day in DAILY]
+
+
+@pytest.mark.parametrize(
+    "layout", ["%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M", "%Y%m%d %H:%M"]
+)
+def test_layouts_of_hours(layout: str, read: Read, csv_text: Text) -> None:
+    """Hours in any usual layout are read as UTC where nothing else is said."""
+    texts = [hour.strftime(layout) for hour in HOURLY]
+    dataset = read(csv_text(texts), timeframe="1h")
+    assert dataset.candles.ts.tolist() == [_ms(hour) for hour in HOURLY]
+
+
+def test_single_digits(read: Read, csv_text: Text) -> None:
+    """Months, days and hours need no leading zero."""
+    texts = ["2020-1-6 9:00", "2020-1-6 10:00", "2020-1-6 11:00"]
+    want = [_ms(START + timedelta(hours=9 + i)) for i in range(3)]
+    assert read(csv_text(texts), timeframe="1h").candles.ts.tolist() == want
+
+
+@pytest.mark.parametrize(
+    ("factor", "divisor"),
+    [(1, 1000), (1, 1), (1000, 1), (1_000_000, 1)],
+    ids=["s", "ms", "us", "ns"],
+)
+@pytest.mark.parametrize("tail", ["", ".0"])
+@pytest.mark.parametrize("year", [1980, 2020, 2035])
+def test_epochs(
+    factor: int, divisor: int, tail: str, year: int, read: Read, csv_text: Text
+) -> None:
+    """An epoch is told by its size to be in s, ms, µs or ns."""
+    want = [_ms(datetime(year, 1, 1 + i, tzinfo=UTC)) for i in range(4)]
+    texts = [f"{ms * factor // divisor}{tail}" for ms in want]
+    assert read(csv_text(texts)).candles.ts.tolist() == want
+
+
+def test_epochs_before_1970(read: Read, csv_text: Text) -> None:
+    """Epochs before 1970 are negative."""
+    want = [_ms(datetime(1950, 1, 1 + i, tzinfo=UTC)) for i in range(4)]
+    assert read(csv_text([str(ms // 1000) for ms in want])).candles.ts.tolist() == want
+
+
+@pytest.mark.parametrize(
+    ("offset", "hours"),
+    [("Z", 0), ("+00:00", 0), ("+02:00", 2), ("-05:00", -5), ("+0530", 5.5), ("-03", -3)],
+)
+@pytest.mark.parametrize("timezone", ["UTC", "Asia/Tokyo"])
+def test_offsets(offset: str, hours: float, timezone: str, read: Read, csv_text: Text) -> None:
+    """An offset settles the time whatever zone is declared."""
+    texts = [f"{hour:%Y-%m-%d %H:%M}{offset}" for hour in HOURLY]
+    dataset = read(csv_text(texts), timeframe="1h", timezone=timezone)
+    want = [_ms(hour - timedelta(hours=hours)) for hour in HOURLY]
+    assert dataset.candles.ts.tolist() == want
+
+
+def test_milliseconds(read: Read, csv_text: Text) -> None:
+    """Fractions of a second are kept to the millisecond."""
+    texts = [
+        f"{day:%Y-%m-%dT%H:%M:%S}.{part}Z"
+        for day, part in zip(DAILY[:3], ["5", "500", "500999"], strict=True)
+    ]
+    want = [_ms(day) + 500 for day in DAILY[:3]]
+    assert read(csv_text(texts)).candles.ts.tolist() == want
+
+
+@pytest.mark.parametrize("layout", ["%m/%d/%Y", "%d/%m/%Y", "%d-%m-%Y", "%m.%d.%Y %H:%M"])
+def test_ambiguous_order(layout: str, read: Read, csv_text: Text) -> None:
+    """Where no day is after the 12th, the order of day and month is asked for, never guessed."""
+    days = [datetime(2020, 1, 1 + i, tzinfo=UTC) for i in range(12)]
+    text = csv_text([day.strftime(layout) for day in days])
+    with pytest.raises(DataError, match="give date_format") as caught:
+        read(text)
+    assert str(caught.value).startswith("X.csv: ")
+    assert read(text, date_format=layout).candles.ts.tolist() == [_ms(day) for day in days]
+
+
+def test_contradicting_order(read: Read, csv_text: Text) -> None:
+    """A column with days after the 12th on both sides asks for date_format too."""
+    with pytest.raises(DataError, match="give date_format"):
+        read(csv_text(["01/13/2020", "14/01/2020", "01/15/2020"]))
+
+
+@pytest.mark.parametrize("text", ["Jan 6, 2020", "06-Jan-20", "yesterday", "1/6/20", "2020"])
+def test_unknown_layout(text: str, read: Read, csv_text: Text) -> None:
+    """A column in no known layout asks for date_format and shows what it found."""
+    with pytest.raises(DataError, match="give date_format") as caught:
+        read(csv_text([f'"{text}"'] * 3))
+    assert text in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "layout",
+    ["%d-%b-%y", "%b %d %Y", "%d.%m.%Y %H:%M:%S", "%Y-%d-%m", "%d/%m/%Y %H:%M %z", "%Y%m%d%H%M"],
+)
+def test_date_format(layout: str, read: Read, csv_text: Text) -> None:
+    """A given format reads what no layout does."""
+    text = csv_text([f'"{day.strftime(layout)}"' for day in DAILY])
+    assert read(text, date_format=layout).candles.ts.tolist() == [_ms(day) for day in DAILY]
+
+
+def test_date_format_with_offset(read: Read, csv_text: Text) -> None:
+    """Offsets that a format reads are applied, and the declared zone is not."""
+    texts = [f"{day:%d.%m.%Y %H:%M} +0200" for day in DAILY]
+    dataset = read(csv_text(texts), date_format="%d.%m.%Y %H:%M %z", timezone="Asia/Tokyo")
+    assert dataset.candles.ts.tolist() == [_ms(day) - 7_200_000 for day in DAILY]
+
+
+def test_date_format_in_a_zone(read: Read, csv_text: Text) -> None:
+    """Times read by a format without offset are in the declared zone."""
+    dataset = read(
+        csv_text([f"{day:%d.%m.%y}" for day in DAILY]),
+        date_format="%d.%m.%y",
+        timezone="Asia/Tokyo",
+    )
+    assert dataset.candles.ts.tolist() == [_ms(day) - 9 * 3_600_000 for day in DAILY]
+
+
+def test_bad_date_format(read: Read, csv_text: Text) -> None:
+    """A format that means nothing is refused by its text."""
+    with pytest.raises(DataError, match="date_format '%Q' cannot be used"):
+        read(csv_text(["2020-01-06"] * 3), date_format="%Q")
+
+
+@pytest.mark.parametrize("date_format", [None, "%Y-%m-%d"])
+@pytest.mark.parametrize(
+    "cell", ["", "soon", "2020-02-30", "2020-13-01", "2020-00-10", "2020-01-00", "01/16/2020"]
+)
+def test_unreadable_time(cell: str, date_format: str | None, read: Read, csv_text: Text) -> None:
+    """A single time that is missing, impossible or in another layout is a fault of its row."""
+    texts = [f"{day:%Y-%m-%d}" for day in DAILY]
+    texts[6] = cell
+    with pytest.raises(DataError, match=r"cannot be read \(1 row, first 7\)"):
+        read(csv_text(texts), date_format=date_format)
+    dataset = read(csv_text(texts), date_format=date_format, on_bad_rows="drop")
+    assert dataset.candles.ts.tolist() == [_ms(day) for day in DAILY if day != DAILY[6]]
+    assert dataset.report.counts == {"unreadable_time": 1}
+
+
+@pytest.mark.parametrize("clock", ["24:00", "12:60", "12:00:60"])
+def test_impossible_clock(clock: str, read: Read, csv_text: Text) -> None:
+    """A time of day that no clock shows is a fault of its row."""
+    texts = [f"{day:%Y-%m-%d} 00:00" for day in DAILY[:4]]
+    texts[2] = f"2020-01-08 {clock}"
+    with pytest.raises(DataError, match=r"cannot be read \(1 row, first 3\)"):
+        read(csv_text(texts))
+
+
+@pytest.mark.parametrize("year", [1900, 2000, 2019, 2020])
+def test_leap_days(year: int, read: Read, csv_text: Text) -> None:
+    """The 29th of February is a day in leap years only."""
+    text = csv_text([f"{year}-02-27", f"{year}-02-28", f"{year}-02-29"])
+    if year in {2000, 2020}:
+        assert len(read(text).candles) == 3
+    else:
+        with pytest.raises(DataError, match=r"\(1 row, first 3\)"):
+            read(text)
+
+
+def test_number_beyond_every_epoch(read: Read, csv_text: Text) -> None:
+    """A number too large to be a time in any unit is refused in words."""
+    ns = [str(_ms(day) * 1_000_000) for day in DAILY[:3]]
+    with pytest.raises(DataError, match=r"X\.csv"):
+        read(csv_text([*ns, "9" * 19]))
