@@ -91,7 +91,7 @@ class RiskComponent(Component):
 class ExecutionConfig(Strict):
     """How target weights become fills: prices, costs, and what to do on awkward bars."""
 
-    initial_cash: float = Field(100_000.0, gt=0, le=1e15)
+    initial_cash: float = Field(100_000.0, ge=1e-6, le=1e15)
     fill_price: Literal["open_next", "mid_next", "vwap_next"] = "open_next"
     commission_per_share: float = Field(0.0, ge=0, le=1e6)
     commission_bps: float = Field(0.0, ge=0, le=MAX_BPS)
@@ -103,7 +103,7 @@ class ExecutionConfig(Strict):
     lot_size: float = Field(0.0, ge=0, le=1e15)
     rebalance_band: float = Field(0.0, ge=0, le=100)
     auto_flatten_end: bool = False
-    periods_per_year: float | None = Field(None, gt=0, le=1e7)
+    periods_per_year: float | None = Field(None, ge=1, le=1e7)
 
 
 class PermutationConfig(Strict):

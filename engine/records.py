@@ -182,8 +182,8 @@ class Metrics(ArrayRecord):
     values: Mapping[str, Any]
     reasons: Mapping[str, str]
     benchmark: Mapping[str, float | None]
-    monthly_returns: Mapping[str, float]
-    yearly_returns: Mapping[str, float]
+    monthly_returns: Mapping[str, float | None]
+    yearly_returns: Mapping[str, float | None]
     drawdown: "Floats"
     benchmark_equity: "Floats"
     warnings: tuple[RunWarning, ...] = ()

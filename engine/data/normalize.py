@@ -7,7 +7,7 @@ import numpy as np
 
 from engine.config import TIMEFRAME_MS
 from engine.data.read_csv import PRICES, RawTable
-from engine.data.timestamps import parse_times
+from engine.data.timestamps import ParsedTimes, parse_times
 from engine.errors import DataError
 from engine.records import ArrayRecord, Candles
 
@@ -16,13 +16,15 @@ if TYPE_CHECKING:
 
 RANGE_TOLERANCE = 1e-9
 SHOWN_ROWS = 5
+NOTHING_LEFT = "no row is left after the bad ones are dropped"
 RULES = {
     "ragged_row": "a wrong number of cells",
     "unreadable_time": "a time that is missing or cannot be read",
-    "bad_price": "a price that is missing, not a number, or not above zero",
-    "bad_volume": "a volume that is missing, not a number, or below zero",
-    "inverted_range": "a high below, or a low above, the open or close",
+    "impossible_time": "a local time that does not exist or could be either of two",
     "conflicting_duplicate": "different values at the same time",
+    "bad_price": "a price that is missing, not a number, or not above zero",
+    "inverted_range": "a high below, or a low above, the open or close",
+    "bad_volume": "a volume that is missing, not a number, or below zero",
 }
 
 
@@ -74,34 +76,33 @@ def normalize(
     Raises
         DataError naming the file, the rule, the count and the first rows.
     """
+    report = QualityReport(rows_in=len(raw.row) + len(raw.ragged))
+    report.note("ragged_row", np.asarray(raw.ragged, dtype=np.int64))
+    if not len(raw.row):
+        _refuse(raw.name, report, options)
+        raise DataError(f"{raw.name}: {NOTHING_LEFT}")
     try:
         times = parse_times(
             raw.time_text, timezone=options.timezone, date_format=options.date_format
         )
     except DataError as fault:
         raise DataError(f"{raw.name}: {fault}") from None
-    report = QualityReport(rows_in=len(raw.row) + len(raw.ragged))
-    columns = dict(raw.columns)
-    if "volume" in columns and np.isnan(columns["volume"]).all():
-        del columns["volume"]
-    report.note("ragged_row", np.asarray(raw.ragged, dtype=np.int64))
-    bad = np.zeros(len(raw.row), dtype=np.bool_)
-    for rule, mask in _row_faults(columns, times.unreadable):
-        report.note(rule, raw.row[mask & ~bad])
-        bad |= mask
-    kept = np.flatnonzero(~bad)
-    ts = times.ts[kept]
-    report.note("unsorted", raw.row[kept][1:][np.diff(ts) < 0] if len(kept) > 1 else raw.row[:0])
-    order = kept[np.argsort(ts, kind="stable")]
+    columns = {title: raw.columns[title] for title in raw.columns if not _is_empty(raw, title)}
+    order = _timed_rows(raw, times, report)
     exact, conflicting = _duplicates(
         times.ts[order], [column[order] for column in columns.values()]
     )
     report.note("exact_duplicate", raw.row[order[exact]])
     report.note("conflicting_duplicate", raw.row[order[conflicting]])
-    _refuse(raw.name, report, options)
     order = order[~(exact | conflicting)]
+    bad = np.zeros(len(order), dtype=np.bool_)
+    for rule, mask in _row_faults({title: column[order] for title, column in columns.items()}):
+        report.note(rule, raw.row[order[mask & ~bad]])
+        bad |= mask
+    _refuse(raw.name, report, options)
+    order = order[~bad]
     if not len(order):
-        raise DataError(f"{raw.name}: no row is left after the bad ones are dropped")
+        raise DataError(f"{raw.name}: {NOTHING_LEFT}")
     ts = times.ts[order]
     columns = {title: column[order] for title, column in columns.items()}
     report.note("widened_range", raw.row[order[_widen(columns)]])
@@ -121,11 +122,25 @@ def normalize(
     return Dataset(candles, columns.get("adj_close"), report)
 
 
-def _row_faults(
-    columns: "dict[str, Floats]", unreadable: "Booleans"
-) -> "list[tuple[str, Booleans]]":
+def _is_empty(raw: RawTable, title: str) -> bool:
+    """Tell whether an optional column is there in name only, so not known at all."""
+    return title not in PRICES and bool(np.isnan(raw.columns[title]).all())
+
+
+def _timed_rows(raw: RawTable, times: ParsedTimes, report: QualityReport) -> "Integers":
+    """Return the rows whose time can be used, oldest first, those of one time in file order."""
+    report.note("unreadable_time", raw.row[times.unreadable])
+    report.note("impossible_time", raw.row[times.impossible & ~times.unreadable])
+    kept = np.flatnonzero(~(times.unreadable | times.impossible))
+    ts = times.ts[kept]
+    report.note("unsorted", raw.row[kept[1:][np.diff(ts) < 0]])
+    order: Integers = kept[np.argsort(ts, kind="stable")]
+    return order
+
+
+def _row_faults(columns: "dict[str, Floats]") -> "list[tuple[str, Booleans]]":
     """Return, rule by rule, which rows break it."""
-    price = np.zeros(len(unreadable), dtype=np.bool_)
+    price = np.zeros(len(columns["open"]), dtype=np.bool_)
     for title in (*PRICES, "adj_close", "vwap"):
         if title in columns:
             price |= ~((columns[title] > 0) & np.isfinite(columns[title]))
@@ -133,16 +148,17 @@ def _row_faults(
     body_low = np.minimum(columns["open"], columns["close"])
     inverted = columns["high"] < body_high * (1 - RANGE_TOLERANCE)
     inverted |= columns["low"] > body_low * (1 + RANGE_TOLERANCE)
-    faults = [("unreadable_time", unreadable), ("bad_price", price)]
+    faults = [("bad_price", price), ("inverted_range", inverted)]
     if "volume" in columns:
         volume = columns["volume"]
         faults.append(("bad_volume", ~((volume >= 0) & np.isfinite(volume))))
-    return [*faults, ("inverted_range", inverted)]
+    return faults
 
 
 def _duplicates(ts: "Integers", columns: "list[Floats]") -> "tuple[Booleans, Booleans]":
     """Return which sorted rows repeat an equal row, and which share a time with another one."""
-    same_time = np.concatenate([[False], ts[1:] == ts[:-1]])
+    same_time = np.zeros(len(ts), dtype=np.bool_)
+    same_time[1:] = ts[1:] == ts[:-1]
     if not same_time.any():
         return same_time, same_time
     exact = np.zeros_like(same_time)
@@ -151,7 +167,10 @@ def _duplicates(ts: "Integers", columns: "list[Floats]") -> "tuple[Booleans, Boo
     ends = np.append(starts[1:], len(ts))
     for start, end in zip(starts, ends, strict=True):
         if end - start > 1:
-            equal = all((column[start:end] == column[start]).all() for column in columns)
+            rows = np.column_stack([column[start:end] for column in columns])
+            equal = np.array_equal(
+                rows[1:], np.broadcast_to(rows[0], rows[1:].shape), equal_nan=True
+            )
             (exact if equal else conflicting)[start + equal : end] = True
     return exact, conflicting
 

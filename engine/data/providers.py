@@ -54,10 +54,10 @@ def guess_name(path: Path) -> tuple[str, str | None]:
     Raises
         DataError where the name holds no valid symbol.
     """
-    stem = path.name.partition(".csv")[0].partition(".parquet")[0]
+    stem = re.sub(r"\.(csv|parquet)(\.gz)?$", "", path.name, flags=re.IGNORECASE)
     symbol, _, tail = stem.rpartition("_")
-    if symbol and tail in TIMEFRAME_MS:
-        timeframe: str | None = tail
+    if symbol and tail.lower() in TIMEFRAME_MS:
+        timeframe: str | None = tail.lower()
     else:
         symbol, timeframe = stem, None
     if not re.fullmatch(SYMBOL_PATTERN, symbol):

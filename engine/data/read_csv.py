@@ -17,7 +17,7 @@ from engine.errors import DataError
 if TYPE_CHECKING:
     from engine.records import Floats, Integers
 
-TIME_TITLES = ("date", "datetime", "time", "timestamp", "")
+TIME_TITLES = ("date", "datetime", "time", "timestamp")
 COLUMN_TITLES = {
     "open": "open",
     "high": "high",
@@ -79,7 +79,7 @@ def read_csv(path: Path) -> RawTable:
         ).combine_chunks()
     except pa.ArrowException as fault:
         raise DataError(f"{path.name} cannot be read as CSV: {_first_line(fault)}") from None
-    if table.num_rows == 0:
+    if table.num_rows == 0 and not ragged:
         raise DataError(f"{path.name} has no rows under its header")
     text = {title: _flat(table.column(names[index])) for title, index in places.items()}
     row = np.arange(1, table.num_rows + len(ragged) + 1)
@@ -117,13 +117,14 @@ def _places(name: str, header: list[str]) -> dict[str, int]:
     places: dict[str, int] = {}
     for index, title in enumerate(header):
         key = re.sub(r"[^a-z]", "", title.lower())
-        is_time = key in TIME_TITLES and (key != "" or (index == 0 and not title.strip()))
-        known = "time" if is_time else COLUMN_TITLES.get(key)
+        known = "time" if key in TIME_TITLES else COLUMN_TITLES.get(key)
         if known is None:
             continue
         if known in places:
             raise DataError(f"{name} has two columns for {known}")
         places[known] = index
+    if "time" not in places and not header[0].strip():
+        places["time"] = 0
     missing = [title for title in ("time", *PRICES) if title not in places]
     if missing:
         raise DataError(f"{name} lacks the column {', '.join(missing)}; its header is: "
@@ -132,7 +133,9 @@ def _places(name: str, header: list[str]) -> dict[str, int]:
 
 
 def _flat(column: pa.ChunkedArray) -> pa.Array:
-    return column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks)
+    if column.num_chunks == 1:
+        return column.chunk(0)
+    return pa.concat_arrays(column.chunks or [pa.nulls(0, column.type)])
 
 
 def _numbers(cells: pa.Array) -> "Floats":

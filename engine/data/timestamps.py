@@ -1,13 +1,14 @@
 """Time columns: text of any usual layout to UTC epoch milliseconds, never by a guess."""
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from engine.data.columns import as_numpy
+from engine.data.zones import zone
 from engine.errors import DataError
 
 if TYPE_CHECKING:
@@ -21,17 +22,26 @@ YEAR_FIRST = r"^(?P<a>\d{4})[-/](?P<b>\d{1,2})[-/](?P<c>\d{1,2})" + CLOCK + OFFS
 YEAR_LAST = r"^(?P<a>\d{1,2})[-/.](?P<b>\d{1,2})[-/.](?P<c>\d{4})" + CLOCK + OFFSET + "$"
 COMPACT = r"^(?P<a>\d{4})(?P<b>\d{2})(?P<c>\d{2})" + CLOCK + OFFSET + "$"
 EPOCH = r"^(?P<epoch>-?\d{9,19})(?:\.0*)?$"
-# An epoch's unit by its size: 1e11 s is the year 5138, 1e11 ms is 1973.
-EPOCH_UNITS = ((10**11, 1000, 1), (10**14, 1, 1), (10**17, 1, 1000), (10**20, 1, 1_000_000))
+# An epoch's unit by its size: 1e11 s is the year 5138, 1e11 ms is 1973. Above all it is ns.
+EPOCH_UNITS = ((10**11, 1000, 1), (10**14, 1, 1), (10**17, 1, 1000))
 DAY_MS = 86_400_000
 
 
 @dataclass(frozen=True)
 class ParsedTimes:
-    """UTC epoch ms (n,) int64, and (n,) bool: true where the text could not be read."""
+    """UTC epoch ms (n,) int64, and two (n,) bool of times that are not to be used.
+
+    ``unreadable`` is no time at all; ``impossible`` a local time that the zone's clocks skipped, or
+    passed twice without the rows telling which pass it was.
+    """
 
     ts: "Integers"
     unreadable: "Booleans"
+    impossible: "Booleans" = field(default_factory=lambda: np.zeros(0, dtype=np.bool_))
+
+    def __post_init__(self) -> None:
+        if len(self.impossible) != len(self.ts):
+            object.__setattr__(self, "impossible", np.zeros(len(self.ts), dtype=np.bool_))
 
 
 def parse_times(text: pa.Array, *, timezone: str, date_format: str | None) -> ParsedTimes:
@@ -42,8 +52,10 @@ def parse_times(text: pa.Array, *, timezone: str, date_format: str | None) -> Pa
         timezone: IANA zone of times that carry no offset
         date_format: ``strptime`` format that settles what the column leaves open
     Raises
-        DataError where the layout is unknown or day and month cannot be told apart.
+        DataError where the layout is unknown or day and month cannot be told apart; ConfigError
+        for an unknown zone.
     """
+    zone(timezone)
     text = pc.utf8_trim_whitespace(text)
     if date_format is not None:
         return _parse_with_format(text, timezone, date_format)
@@ -59,7 +71,7 @@ def parse_times(text: pa.Array, *, timezone: str, date_format: str | None) -> Pa
     read = matches[best]
     parts = pc.extract_regex(text, layouts[best])
     if layouts[best] == EPOCH:
-        return ParsedTimes(_from_epoch(_group(parts, "epoch"), read), ~read)
+        return ParsedTimes(_from_epoch(pc.struct_field(parts, "epoch"), read), ~read)
     return _from_parts(parts, read, timezone, year_last=layouts[best] == YEAR_LAST)
 
 
@@ -70,13 +82,17 @@ def _group(parts: pa.Array, name: str) -> "Integers":
     return values
 
 
-def _from_epoch(values: "Integers", read: "Booleans") -> "Integers":
+def _from_epoch(digits: pa.Array, read: "Booleans") -> "Integers":
+    try:
+        values: Integers = as_numpy(digits.cast(pa.int64()))
+    except pa.ArrowInvalid:
+        message = "the time column holds numbers too large for any epoch unit"
+        raise DataError(message) from None
     largest = int(np.abs(values[read]).max())
     for bound, factor, divisor in EPOCH_UNITS:
         if largest < bound:
             return values * factor // divisor
-    message = "the time column holds numbers too large for any epoch unit"
-    raise DataError(message)
+    return values // 1_000_000
 
 
 def _from_parts(
@@ -100,9 +116,16 @@ def _from_parts(
     has_offset = as_numpy(pc.match_substring_regex(offset, "."))
     ts = local - _offset_ms(offset)
     naive = good & ~has_offset
-    if naive.any() and timezone != "UTC":
-        ts[naive] = local_to_utc(local[naive], timezone)
-    return ParsedTimes(ts, ~good)
+    return _localized(ParsedTimes(ts, ~good), naive, timezone)
+
+
+def _localized(times: ParsedTimes, naive: "Booleans", timezone: str) -> ParsedTimes:
+    """Return the times with the ``naive`` ones taken as wall times of ``timezone``."""
+    if timezone == "UTC" or not naive.any():
+        return times
+    ts, impossible = times.ts.copy(), times.impossible.copy()
+    ts[naive], impossible[naive] = local_to_utc(times.ts[naive], timezone)
+    return ParsedTimes(ts, times.unreadable, impossible)
 
 
 def _milliseconds(parts: pa.Array) -> "Integers":
@@ -123,7 +146,9 @@ def _offset_ms(offset: pa.Array) -> "Integers":
 
 
 def _month_first(first: "Integers", second: "Integers") -> bool:
-    day_second, day_first = bool((second > 12).any()), bool((first > 12).any())
+    # A row that is no date either way says nothing about the others.
+    day_first = bool(((first > 12) & (second <= 12)).any())
+    day_second = bool(((second > 12) & (first <= 12)).any())
     if day_second and day_first:
         message = "the time column mixes month/day and day/month; give date_format"
         raise DataError(message)
@@ -136,27 +161,38 @@ def _month_first(first: "Integers", second: "Integers") -> bool:
     return day_second
 
 
-def local_to_utc(local_ms: "Integers", timezone: str) -> "Integers":
-    """Return UTC epoch ms (n,) of local wall times (n,), in the order of the rows.
+def local_to_utc(local_ms: "Integers", timezone: str) -> "tuple[Integers, Booleans]":
+    """Return UTC epoch ms (n,) of local wall times (n,), and which of them are impossible.
 
-    A repeated hour is resolved by that order where both passes are present.
-
-    Raises
-        DataError for a time that does not exist there, or one that stays ambiguous.
+    A time that the clocks skip does not exist. One that they pass twice is resolved by the order
+    of the rows where both passes are there: the wall time falls back once between them. Where it
+    does not, nothing tells which pass it was.
     """
     import pandas as pd  # noqa: PLC0415  # 0.4 s, and most data is UTC or has offsets
 
-    wall = pd.DatetimeIndex(local_ms.astype("M8[ms]"))
-    newest_first = len(wall) > 1 and wall[0] > wall[-1]
-    ordered = wall[::-1] if newest_first else wall
-    try:
-        zoned = ordered.tz_localize(timezone, ambiguous="infer", nonexistent="raise")
-    except ValueError as fault:  # pandas' own errors for both cases are ValueErrors
-        reason = str(fault).partition(". ")[0].partition(" as there")[0]
-        message = f"times do not fit the time zone {timezone}: {reason[:120]}"
-        raise DataError(message) from None
-    utc: Integers = zoned.tz_convert("UTC").tz_localize(None).to_numpy("M8[ms]").astype(np.int64)
-    return utc[::-1] if newest_first else utc
+    place = zone(timezone)
+    newest_first = len(local_ms) > 1 and local_ms[0] > local_ms[-1]
+    wall_ms = local_ms[::-1] if newest_first else local_ms
+    wall = pd.DatetimeIndex(wall_ms.astype("M8[ms]"))
+
+    def utc(*, first_pass: bool) -> Any:
+        passes = np.full(len(wall), first_pass)
+        zoned = wall.tz_localize(place, ambiguous=passes, nonexistent="NaT")
+        return zoned.tz_convert("UTC").tz_localize(None).to_numpy("M8[ms]")
+
+    early, late = utc(first_pass=True), utc(first_pass=False)
+    impossible = np.isnat(early)
+    repeated = np.flatnonzero((early != late) & ~impossible)
+    second = np.zeros(len(wall), dtype=np.bool_)
+    for group in np.split(repeated, np.flatnonzero(np.diff(repeated) > 1) + 1):
+        falls = np.flatnonzero(np.diff(wall_ms[group]) <= 0)
+        if len(falls) == 1:
+            second[group[falls[0] + 1 :]] = True
+        else:
+            impossible[group] = True
+    ts = np.where(impossible, 0, np.where(second, late, early).astype(np.int64))
+    order = slice(None, None, -1 if newest_first else 1)
+    return ts[order], impossible[order]
 
 
 def _parse_with_format(text: pa.Array, timezone: str, date_format: str) -> ParsedTimes:
@@ -171,7 +207,6 @@ def _parse_with_format(text: pa.Array, timezone: str, date_format: str) -> Parse
         raise DataError(message) from None
     unreadable = np.asarray(parsed.isna())
     naive = parsed.tz_localize(None) if zoned else parsed
-    ts = naive.to_numpy("M8[ms]").astype(np.int64)
-    if not zoned and timezone != "UTC" and not unreadable.all():
-        ts[~unreadable] = local_to_utc(ts[~unreadable], timezone)
-    return ParsedTimes(np.where(unreadable, 0, ts), unreadable)
+    ts = np.where(unreadable, 0, naive.to_numpy("M8[ms]").astype(np.int64))
+    times = ParsedTimes(ts, unreadable)
+    return times if zoned else _localized(times, ~unreadable, timezone)

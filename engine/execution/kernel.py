@@ -326,6 +326,20 @@ def _ruin(
         account.cash = equity  # to the bit, so that equity stays constant
 
 
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def _closed_at_end(
+    account: Account, tape: Tape, terms: Terms, bars: Bars, t: cython.Py_ssize_t
+) -> cython.bint:
+    """Note an order that no bar is left to fill, and flatten where that is asked for."""
+    account.unfilled = account.has_pending and account.pending != account.position
+    if not terms.auto_flatten_end or account.position == 0.0:
+        return False
+    _trade(account, tape, terms, bars, t, 1, bars.close[t], 0.0)
+    return True
+
+
 def simulate(
     account: Account,
     tape: Tape,
@@ -365,11 +379,8 @@ def simulate(
                     _ruin(account, tape, bars, t, equity)
                 elif t < bars.n - 1:
                     _decide(account, terms, bars, t, equity)
-            if t == bars.n - 1:
-                account.unfilled = account.has_pending and account.pending != account.position
-                if terms.auto_flatten_end and account.position != 0.0:
-                    _trade(account, tape, terms, bars, t, 1, bars.close[t], 0.0)
-                    equity = account.cash
+            if t == bars.n - 1 and _closed_at_end(account, tape, terms, bars, t):
+                equity = account.cash
             curve.position[t] = account.position
             curve.cash[t] = account.cash
             curve.equity[t] = equity

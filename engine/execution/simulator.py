@@ -91,24 +91,10 @@ def simulate(
         raise ValueError(message)
     loop = load_kernel(kernel_choice()) if kernel is None else kernel
     n = len(candles)
-    coefficients = _coefficients(candles, slippage_model)
     # Interpreted, a memoryview hands out Python floats; numpy scalars are slower and warn.
     view: Callable[[Any], Any] = (lambda array: array) if kernel_is_compiled(loop) else memoryview
     account, terms = loop.Account(config.initial_cash), _terms(loop, config)
-    bars = loop.Bars(
-        *map(
-            view,
-            (
-                candles.ts,
-                base_prices(candles, config.fill_price),
-                candles.close,
-                np.empty(0) if candles.volume is None else candles.volume,
-                weights,
-                coefficients.spread,
-                coefficients.impact,
-            ),
-        )
-    )
+    bars = _bars(loop, view, candles, weights, config, _coefficients(candles, slippage_model))
     written = {name: np.empty(n) for name in ("position", "cash", "equity")}
     borrow = np.zeros(n)
     curve = loop.Curve(*map(view, (*written.values(), borrow)))
@@ -132,6 +118,20 @@ def simulate(
         warnings=tuple(_warnings(account)),
         kernel="compiled" if kernel_is_compiled(loop) else "interpreted",
     )
+
+
+def _bars(
+    loop: ModuleType,
+    view: Callable[[Any], Any],
+    candles: Candles,
+    weights: "Floats",
+    config: ExecutionConfig,
+    coefficients: SlippageCoefficients,
+) -> Any:
+    volume = np.empty(0) if candles.volume is None else candles.volume
+    base = base_prices(candles, config.fill_price)
+    arrays = (candles.ts, base, candles.close, volume, weights)
+    return loop.Bars(*map(view, (*arrays, coefficients.spread, coefficients.impact)))
 
 
 def _coefficients(candles: Candles, model: SlippageModel | None) -> SlippageCoefficients:

@@ -33,7 +33,7 @@ REASONS = {
     "no_drawdown": "no drawdown",
     "no_trades": "no closed trade",
     "no_losses": "no losing trade",
-    "one_sided": "only wins, or only losses",
+    "no_wins": "no winning trade",
     "sharpe_not_positive": "Sharpe not above 0",
     "radicand_not_positive": "moments too extreme",
     "overflow": "too large a number",

@@ -20,54 +20,65 @@ def per_bar_returns(equity: "Floats", initial: float) -> "Floats":
     before = np.empty(len(equity))
     before[0] = initial
     before[1:] = equity[:-1]
-    if before.min() > 0:
-        np.divide(equity, before, out=before)
-        before -= 1.0
-        return before
-    returns = np.zeros(len(equity))
-    np.divide(equity, before, out=returns, where=before > 0)
-    return np.where(before > 0, returns - 1.0, 0.0)
+    with np.errstate(over="ignore"):  # what is infinite makes the statistics null
+        if before.min() > 0:
+            np.divide(equity, before, out=before)
+            before -= 1.0
+            return before
+        returns = np.zeros(len(equity))
+        np.divide(equity, before, out=returns, where=before > 0)
+        return np.where(before > 0, returns - 1.0, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
 class ReturnStatistics:
     """Moments of n per-bar returns and of their excess over ``rf`` per bar.
 
-    ``std`` has ddof 1 and is exactly 0 where all returns are equal; None for fewer than 2.
-    ``downside`` is sqrt(mean(min(r - rf, 0)²)) over all n. ``skewness`` and ``kurtosis`` (raw) are
-    population moments, None at zero volatility.
+    ``std`` has ddof 1 and is exactly 0 where all returns are equal. ``downside`` is
+    sqrt(mean(min(r - rf, 0)²)) over all n. ``skewness`` and ``kurtosis`` (raw) are population
+    moments.
     """
 
     n: int
     mean_excess: float
-    std: float | None
-    downside: float
-    skewness: float | None
-    kurtosis: float | None
+    std: Measured
+    downside: Measured
+    skewness: Measured
+    kurtosis: Measured
 
 
 def return_statistics(returns: "Floats", rf: float) -> ReturnStatistics:
     """Return the statistics of ``returns`` (n,), n ≥ 1."""
     n = len(returns)
     excess = returns - rf if rf else returns
-    below = np.minimum(excess, 0.0)
-    below *= below
-    downside = math.sqrt(float(below.mean()))
-    mean = float(returns.mean())
-    std: float | None = None
-    skewness = kurtosis = None
-    if n >= 2:
-        deviation = returns - mean
-        square = deviation * deviation
-        varies = returns.max() != returns.min()
-        std = math.sqrt(float(square.sum()) / (n - 1)) if varies else 0.0
-        m2 = float(square.mean())
-        if std > 0 and m2 * m2 > 0:
-            deviation *= square
-            skewness = float(deviation.mean()) / (m2 * math.sqrt(m2))
-            square *= square
-            kurtosis = float(square.mean()) / (m2 * m2)
-    return ReturnStatistics(n, float(excess.mean()), std, downside, skewness, kurtosis)
+    with np.errstate(over="ignore", invalid="ignore"):  # what overflows is null, and says so
+        below = np.minimum(excess, 0.0)
+        below *= below
+        downside = Measured(math.sqrt(float(below.mean()))).finite()
+        std, skewness, kurtosis = _moments(returns)
+        mean = float(excess.mean())
+    return ReturnStatistics(n, mean, std, downside, skewness, kurtosis)
+
+
+def _moments(returns: "Floats") -> tuple[Measured, Measured, Measured]:
+    n = len(returns)
+    if n < 2:
+        return (null("fewer_than_2_bars"),) * 3
+    if returns.max() == returns.min():
+        return Measured(0.0), null("zero_volatility"), null("zero_volatility")
+    deviation = returns - float(returns.mean())
+    square = deviation * deviation
+    std = Measured(math.sqrt(float(square.sum()) / (n - 1))).finite()
+    m2 = float(square.mean())
+    if std.value is None or not math.isfinite(m2 * m2):
+        return std, null("overflow"), null("overflow")
+    if m2 * m2 == 0:  # the squares underflow: too small to have a shape
+        return std, null("zero_volatility"), null("zero_volatility")
+    deviation *= square
+    skewness = float(deviation.mean()) / (m2 * math.sqrt(m2))
+    square *= square
+    kurtosis = float(square.mean()) / (m2 * m2)
+    return std, Measured(skewness).finite(), Measured(kurtosis).finite()
 
 
 def cagr(final: float, initial: float, n: int, periods: float) -> Measured:
@@ -88,18 +99,20 @@ def sharpe(stats: ReturnStatistics, periods: float) -> Measured:
 
 def sharpe_per_bar(stats: ReturnStatistics) -> Measured:
     """Return the Sharpe ratio of one bar, not annualised."""
-    if stats.std is None:
-        return null("fewer_than_2_bars")
-    if stats.std == 0:
+    if stats.std.value is None:
+        return stats.std
+    if stats.std.value == 0:
         return null("zero_volatility")
-    return Measured(stats.mean_excess / stats.std)
+    return Measured(stats.mean_excess / stats.std.value)
 
 
 def sortino(stats: ReturnStatistics, periods: float) -> Measured:
     """Return mean(r - rf) P / (downside deviation √P), the deviation over all bars."""
-    if stats.downside == 0:
+    if stats.downside.value is None:
+        return stats.downside
+    if stats.downside.value == 0:
         return null("no_downside")
-    return Measured(stats.mean_excess * periods / (stats.downside * math.sqrt(periods)))
+    return Measured(stats.mean_excess * periods / (stats.downside.value * math.sqrt(periods)))
 
 
 def _sharpe_variance(sr: float, skewness: float, kurtosis: float) -> float:
@@ -141,16 +154,19 @@ def min_track_record(
 
 def calendar_returns(
     ts: "Integers", equity: "Floats", initial: float
-) -> tuple[dict[str, float], dict[str, float]]:
+) -> tuple[dict[str, float | None], dict[str, float | None]]:
     """Return compounded returns by month (``2001-07``) and by year (``2001``), in UTC."""
     return _returns_by("M", ts, equity, initial), _returns_by("Y", ts, equity, initial)
 
 
-def _returns_by(unit: str, ts: "Integers", equity: "Floats", initial: float) -> dict[str, float]:
+def _returns_by(
+    unit: str, ts: "Integers", equity: "Floats", initial: float
+) -> dict[str, float | None]:
     ends = ts[[0, -1]].astype("M8[ms]").astype(f"M8[{unit}]")
     periods = np.arange(ends[0], ends[1] + 1)
     starts = np.searchsorted(ts, periods.astype("M8[ms]").astype(np.int64))
     stops = np.append(starts[1:], len(ts))
     traded = stops > starts
     returns = per_bar_returns(equity[stops[traded] - 1], initial)
-    return {str(name): float(r) for name, r in zip(periods[traded], returns, strict=True)}
+    named = zip(periods[traded], returns, strict=True)
+    return {str(name): Measured(float(r)).finite().value for name, r in named}

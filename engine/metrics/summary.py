@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from engine.errors import DataError
 from engine.metrics.drawdown import drawdown_series, drawdown_statistics
 from engine.metrics.measured import Measured, null
 from engine.metrics.returns import (
@@ -58,9 +59,19 @@ def measure(
 ) -> Metrics:
     """Return every metric of a run; ``periods`` bars make a year.
 
-    Source: the definitions of each function; equity and returns are net of all costs.
+    Equity and returns are net of all costs.
+
+    Raises
+        DataError where drawdown or benchmark leave the range of finite numbers.
     """
     rf = math.pow(1.0 + risk_free_annual, 1.0 / periods) - 1.0 if risk_free_annual else 0.0
+    with np.errstate(over="ignore", invalid="ignore"):  # what overflows is null, and says so
+        return _measure(candles, execution, initial_cash, periods, rf)
+
+
+def _measure(
+    candles: Candles, execution: Execution, initial_cash: float, periods: float, rf: float
+) -> Metrics:
     equity = execution.curve.equity
     stats = return_statistics(per_bar_returns(equity, initial_cash), rf)
     drawdown = drawdown_series(equity, initial_cash)
@@ -77,6 +88,7 @@ def measure(
         values[name] = {key: _value(m) for key, m in by_side.items()}
         reasons |= dict(_reasons(by_side, f"{name}."))
     benchmark_equity = initial_cash * candles.close / candles.close[0]
+    _refuse_overflow(drawdown=drawdown, benchmark=benchmark_equity)
     benchmark = _benchmark(benchmark_equity, initial_cash, periods, rf)
     reasons |= dict(_reasons(benchmark, "benchmark."))
     monthly, yearly = calendar_returns(candles.ts, equity, initial_cash)
@@ -92,16 +104,26 @@ def measure(
     )
 
 
+def _refuse_overflow(**curves: "Floats") -> None:
+    for name, values in curves.items():
+        finite = np.isfinite(values)
+        if not finite.all():
+            bar = int(np.argmin(finite))
+            message = (
+                f"the {name} is no longer a finite number at bar {bar}: the prices move too far"
+            )
+            raise DataError(message)
+
+
 def _growth(
     equity: "Floats", drawdown: "Floats", initial: float, periods: float, stats: ReturnStatistics
 ) -> dict[str, Measured]:
     n, final = len(equity), float(equity[-1])
     falls = drawdown_statistics(drawdown)
     growth = cagr(final, initial, n, periods)
-    if stats.std is None:
-        volatility = null("fewer_than_2_bars")
-    else:
-        volatility = Measured(stats.std * math.sqrt(periods))
+    volatility = stats.std
+    if volatility.value is not None:
+        volatility = Measured(volatility.value * math.sqrt(periods))
     if falls.max_drawdown == 0:
         calmar = null("no_drawdown")
     elif growth.value is None:
@@ -159,20 +181,20 @@ def _trading(execution: Execution) -> dict[str, Measured]:
 
 
 def _confidence(stats: ReturnStatistics) -> dict[str, Measured]:
-    moment = null("fewer_than_2_bars" if stats.std is None else "zero_volatility")
     per_bar = sharpe_per_bar(stats)
-    g3, g4 = stats.skewness, stats.kurtosis
-    if g3 is None or g4 is None or per_bar.value is None:
-        return dict.fromkeys(("skewness", "kurtosis", "psr", "min_track_record_bars"), moment)
-    sr = per_bar.value
-    few = stats.n < 3
+    sr, g3, g4 = per_bar.value, stats.skewness.value, stats.kurtosis.value
+    if sr is None or g3 is None or g4 is None:
+        undefined = stats.kurtosis if g4 is None else per_bar
+        psr = track_record = undefined
+    else:
+        few = stats.n < 3
+        psr = null("fewer_than_3_bars") if few else probabilistic_sharpe(sr, stats.n, g3, g4)
+        track_record = min_track_record(sr, g3, g4)
     return {
-        "skewness": Measured(g3),
-        "kurtosis": Measured(g4),
-        "psr": null("fewer_than_3_bars") if few else probabilistic_sharpe(sr, stats.n, g3, g4),
-        "min_track_record_bars": (
-            null("fewer_than_3_bars") if few else min_track_record(sr, g3, g4)
-        ),
+        "skewness": stats.skewness,
+        "kurtosis": stats.kurtosis,
+        "psr": psr,
+        "min_track_record_bars": track_record,
     }
 
 

@@ -22,7 +22,7 @@ def trade_statistics(pnl: "Floats", bars_held: "Integers") -> dict[str, Measured
     stats = {
         "trade_count": Measured(n),
         "win_rate": Measured(len(wins) / n) if n else null("no_trades"),
-        "payoff_ratio": _payoff(wins, losses),
+        "payoff_ratio": _payoff(wins, losses, n),
         "profit_factor": Measured(gross_win / gross_loss) if len(losses) else _no_losses(n),
         "longest_win_streak": Measured(_longest_run(pnl > 0)),
         "longest_loss_streak": Measured(_longest_run(pnl < 0)),
@@ -49,9 +49,9 @@ def side_statistics(trades: Trades, side: int) -> dict[str, Measured]:
     }
 
 
-def _payoff(wins: "Floats", losses: "Floats") -> Measured:
-    if not len(wins) or not len(losses):
-        return null("no_trades" if len(wins) == len(losses) == 0 else "one_sided")
+def _payoff(wins: "Floats", losses: "Floats", n_trades: int) -> Measured:
+    if not n_trades or not len(wins) or not len(losses):
+        return null("no_trades" if not n_trades else "no_losses" if len(wins) else "no_wins")
     return Measured(float(wins.mean()) / float(-losses.mean()))
 
 

@@ -40,7 +40,7 @@ class VolatilityTarget:
         """Return min(max_leverage, base_fraction target_vol / max(vol, min_vol)); null is 0."""
         p = self.params
         vol = view.features[f"realized_vol_{p.lookback}"]
-        sizes = np.minimum(
-            p.max_leverage, p.base_fraction * p.target_vol / np.maximum(vol, p.min_vol)
-        )
+        with np.errstate(over="ignore"):  # infinite is capped like any other
+            sizes = p.base_fraction * p.target_vol / np.maximum(vol, p.min_vol)
+        sizes = np.minimum(p.max_leverage, sizes)
         return np.where(np.isnan(vol), 0.0, sizes)

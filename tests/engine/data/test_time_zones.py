@@ -83,19 +83,18 @@ def test_repeated_hour(
 
 
 @pytest.mark.parametrize(
-    ("times", "words"),
+    "times",
     [
-        (["2021-11-07 00:00", "2021-11-07 01:00", "2021-11-07 02:00"], "2021-11-07 01:00"),
-        (["2021-03-14 01:00", "2021-03-14 02:30", "2021-03-14 03:00"], "2021-03-14 02:30"),
-        (["2021-03-14 01:00", "2021-03-14 02:00", "2021-03-14 03:00"], "2021-03-14 02:00"),
+        ["2021-11-07 00:00", "2021-11-07 01:00", "2021-11-07 02:00"],
+        ["2021-03-14 01:00", "2021-03-14 02:30", "2021-03-14 03:00"],
+        ["2021-03-14 01:00", "2021-03-14 02:00", "2021-03-14 03:00"],
     ],
 )
-def test_refused_local_time(times: list[str], words: str, read: Read) -> None:
-    """A time that does not exist, or half of a repeated hour, is refused and shown."""
-    with pytest.raises(StudioError, match=words) as caught:
+def test_refused_local_time(times: list[str], read: Read) -> None:
+    """A time that does not exist, or half of a repeated hour, is refused with its row."""
+    words = r"X.csv: a local time that does not exist or could be .* \(1 row, first 2\)"
+    with pytest.raises(StudioError, match=words):
         read(_file(times), timeframe="1h", timezone=NEW_YORK)
-    assert str(caught.value).startswith("X.csv: ")
-    assert NEW_YORK in str(caught.value)
 
 
 def test_nonexistent_hour_in_utc(read: Read) -> None:
@@ -103,13 +102,6 @@ def test_nonexistent_hour_in_utc(read: Read) -> None:
     times = ["2021-03-14 01:00", "2021-03-14 02:00", "2021-03-14 03:00"]
     for timezone in ("UTC", "Asia/Tokyo"):
         assert len(read(_file(times), timeframe="1h", timezone=timezone).candles) == 3
-
-
-def test_refused_local_time_names_its_row(read: Read) -> None:
-    """A refused local time is counted and named by its row like every other bad row."""
-    times = ["2021-03-14 01:00", "2021-03-14 02:30", "2021-03-14 03:00", "2021-03-14 04:00"]
-    with pytest.raises(StudioError, match=r"\(1 row, first 2\)"):
-        read(_file(times), timeframe="1h", timezone=NEW_YORK)
 
 
 def test_dropped_local_time(read: Read) -> None:

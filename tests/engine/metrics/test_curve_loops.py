@@ -185,13 +185,13 @@ def test_moments(
     """Volatility, ratios and moments of any returns equal plain sums."""
     stats = return_statistics(np.array(returns), rf)
     want = plain_statistics(returns, rf, 365.0)
-    assert stats.std is not None
+    assert stats.std.value is not None
     found = {
-        "volatility": stats.std * math.sqrt(365.0),
+        "volatility": stats.std.value * math.sqrt(365.0),
         "sharpe": sharpe(stats, 365.0).value,
         "sortino": sortino(stats, 365.0).value,
-        "skewness": stats.skewness,
-        "kurtosis": stats.kurtosis,
+        "skewness": stats.skewness.value,
+        "kurtosis": stats.kurtosis.value,
     }
     for name, value in want.items():
         expected = None if value is None else pytest.approx(value, rel=1e-7, abs=1e-9)

@@ -208,11 +208,11 @@ def test_moments(
     want = plain_statistics(returns, rf, 252.0)
     stats = return_statistics(np.array(returns), rf)
     found = {
-        "volatility": None if stats.std is None else stats.std * math.sqrt(252.0),
+        "volatility": None if stats.std.value is None else stats.std.value * math.sqrt(252.0),
         "sharpe": sharpe(stats, 252.0).value,
         "sortino": sortino(stats, 252.0).value,
-        "skewness": stats.skewness,
-        "kurtosis": stats.kurtosis,
+        "skewness": stats.skewness.value,
+        "kurtosis": stats.kurtosis.value,
     }
     assert {name for name in found if found[name] is None} == {
         name for name in want if want[name] is None
