@@ -173,9 +173,9 @@ def test_other_content_is_refused_and_kept(studio: Studio, tmp_path: Path) -> No
         (["run", "--set", "execution.slippage_bps=NaN"], 2, "should be a valid number"),
         (["run", "--symbol", "SPX"], 2, "go with --candles"),
         (
-            ["run", "--calendar", "XNYZ"],
+            ["run", "--calendar", "xnys"],
             2,
-            "calendar: unknown calendar 'XNYZ'; did you mean 'XNYS'?",
+            "calendar: unknown calendar 'xnys'; did you mean 'XNYS'?",
         ),
         (["run", "missing.json"], 2, "missing.json cannot be read: no such file"),
         (["run", "--candles", "missing.csv"], 3, "there is no file missing.csv"),
