@@ -96,7 +96,7 @@ def simulate(
     account, terms = loop.Account(config.initial_cash), _terms(loop, config)
     bars = _bars(loop, view, candles, weights, config, _coefficients(candles, slippage_model))
     written = {name: np.empty(n) for name in ("position", "cash", "equity")}
-    borrow = np.zeros(n)
+    borrow = np.zeros(n if config.borrow_bps else 0)
     curve = loop.Curve(*map(view, (*written.values(), borrow)))
     tape = _Tape(loop, view, min(CHUNK_BARS, n) + 2)
     taken = []

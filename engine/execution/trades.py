@@ -15,7 +15,7 @@ def round_trips(fills: Fills, candles: Candles, borrow: "Floats") -> Trades:
 
     A fill that crosses zero closes one trade and opens the next; the closing part takes the share
     |position| / |q| of its commission and slippage. ``borrow`` (n_bars,) is the fee charged at
-    each bar before its fill, so it belongs to the trade that was held until then.
+    each bar before its fill, so it belongs to the trade that was held until then; empty for none.
     """
     legs = _legs(fills)
     n_bars = len(candles)
@@ -111,7 +111,7 @@ def _held_sum(per_bar: "Floats", start: "Integers", stop: "Integers") -> "Floats
     """Return the sum of ``per_bar[start:stop]`` for each pair, 0 where it is empty."""
     sums = np.zeros(len(start))
     held = stop > start
-    if held.any() and per_bar.any():
+    if held.any() and len(per_bar):
         sums[held] = _reduce(np.add, per_bar, start[held], stop[held])
     return sums
 

@@ -86,7 +86,9 @@ def shift(series: "Floats") -> "Floats":
     shifted = np.empty(len(series), dtype=np.float64)
     shifted[:1] = np.nan
     shifted[1:] = series[:-1]
-    shifted[np.isinf(shifted)] = np.nan
+    infinite = np.isinf(shifted)
+    if infinite.any():
+        shifted[infinite] = np.nan
     freeze(shifted)
     return shifted
 

@@ -21,6 +21,12 @@ def drawdown_series(equity: "Floats", initial: float) -> "Floats":
     return peak
 
 
+def max_drawdown(drawdown: "Floats") -> float:
+    """Return the deepest drawdown, ≤ 0; a depth within 1e-12 is 0."""
+    deepest = float(drawdown.min())
+    return deepest if deepest < -NOISE else 0.0
+
+
 @dataclass(frozen=True, slots=True)
 class DrawdownStatistics:
     """Depths are ≤ 0; durations in bars, from the peak bar to recovery or the last bar."""
@@ -38,11 +44,14 @@ def drawdown_statistics(drawdown: "Floats") -> DrawdownStatistics:
     An episode is a maximal run of bars below the peak by more than 1e-12; its peak bar is the last
     one before the run (-1 for the initial cash).
     """
-    edges = np.flatnonzero(np.diff((drawdown < -NOISE).astype(np.int8), prepend=0, append=0))
+    below = np.zeros(len(drawdown) + 2, dtype=np.bool_)
+    np.less(drawdown, -NOISE, out=below[1:-1])
+    edges = np.flatnonzero(below[1:] != below[:-1])
     starts, ends = edges[::2], edges[1::2]
     if not len(starts):
         return DrawdownStatistics(0.0, 0.0, 0.0, 0, 0)
-    depths = np.minimum.reduceat(np.append(drawdown, 0.0), edges)[::2]
+    inner = edges[:-1] if edges[-1] == len(drawdown) else edges  # reduceat takes no such index
+    depths = np.minimum.reduceat(drawdown, inner)[::2]
     durations = np.minimum(ends, len(drawdown) - 1) - (starts - 1)
     return DrawdownStatistics(
         max_drawdown=float(depths.min()),

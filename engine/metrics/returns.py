@@ -49,28 +49,38 @@ class ReturnStatistics:
 
 def return_statistics(returns: "Floats", rf: float) -> ReturnStatistics:
     """Return the statistics of ``returns`` (n,), n ≥ 1."""
-    n = len(returns)
-    excess = returns - rf if rf else returns
     with np.errstate(over="ignore", invalid="ignore"):  # what overflows is null, and says so
-        below = np.minimum(excess, 0.0)
+        std, skewness, kurtosis = _moments(returns)
+        below = np.minimum(returns - rf if rf else returns, 0.0)
         below *= below
         downside = Measured(math.sqrt(float(below.mean()))).finite()
-        std, skewness, kurtosis = _moments(returns)
-        mean = float(excess.mean())
-    return ReturnStatistics(n, mean, std, downside, skewness, kurtosis)
+    return ReturnStatistics(len(returns), _mean(returns) - rf, std, downside, skewness, kurtosis)
+
+
+def _mean(returns: "Floats") -> float:
+    return float(returns.mean())
+
+
+def _deviations(returns: "Floats") -> "tuple[Floats, Floats, Measured]":
+    """Return the deviations from the mean, their squares, and the standard deviation (ddof 1)."""
+    n = len(returns)
+    deviation = returns - _mean(returns)
+    square = deviation * deviation
+    if n < 2:
+        return deviation, square, null("fewer_than_2_bars")
+    if returns.max() == returns.min():
+        return deviation, square, Measured(0.0)
+    return deviation, square, Measured(math.sqrt(float(square.sum()) / (n - 1))).finite()
 
 
 def _moments(returns: "Floats") -> tuple[Measured, Measured, Measured]:
-    n = len(returns)
-    if n < 2:
-        return (null("fewer_than_2_bars"),) * 3
-    if returns.max() == returns.min():
-        return Measured(0.0), null("zero_volatility"), null("zero_volatility")
-    deviation = returns - float(returns.mean())
-    square = deviation * deviation
-    std = Measured(math.sqrt(float(square.sum()) / (n - 1))).finite()
+    deviation, square, std = _deviations(returns)
+    if std.value is None:
+        return std, std, std
+    if std.value == 0:
+        return std, null("zero_volatility"), null("zero_volatility")
     m2 = float(square.mean())
-    if std.value is None or not math.isfinite(m2 * m2):
+    if not math.isfinite(m2 * m2):
         return std, null("overflow"), null("overflow")
     if m2 * m2 == 0:  # the squares underflow: too small to have a shape
         return std, null("zero_volatility"), null("zero_volatility")
@@ -99,11 +109,19 @@ def sharpe(stats: ReturnStatistics, periods: float) -> Measured:
 
 def sharpe_per_bar(stats: ReturnStatistics) -> Measured:
     """Return the Sharpe ratio of one bar, not annualised."""
-    if stats.std.value is None:
-        return stats.std
-    if stats.std.value == 0:
-        return null("zero_volatility")
-    return Measured(stats.mean_excess / stats.std.value)
+    return _ratio(stats.mean_excess, stats.std)
+
+
+def sharpe_of_returns(returns: "Floats", rf: float, periods: float) -> Measured:
+    """Return the annual Sharpe ratio of ``returns`` (n,) where no other moment is needed."""
+    per_bar = _ratio(_mean(returns) - rf, _deviations(returns)[2])
+    return per_bar if per_bar.value is None else Measured(per_bar.value * math.sqrt(periods))
+
+
+def _ratio(mean_excess: float, std: Measured) -> Measured:
+    if std.value is None:
+        return std
+    return null("zero_volatility") if std.value == 0 else Measured(mean_excess / std.value)
 
 
 def sortino(stats: ReturnStatistics, periods: float) -> Measured:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from engine.errors import DataError
-from engine.metrics.drawdown import drawdown_series, drawdown_statistics
+from engine.metrics.drawdown import drawdown_series, drawdown_statistics, max_drawdown
 from engine.metrics.measured import Measured, null
 from engine.metrics.returns import (
     ReturnStatistics,
@@ -18,6 +18,7 @@ from engine.metrics.returns import (
     probabilistic_sharpe,
     return_statistics,
     sharpe,
+    sharpe_of_returns,
     sharpe_per_bar,
     sortino,
 )
@@ -152,10 +153,13 @@ def _activity(candles: Candles, execution: Execution, periods: float) -> dict[st
     if len(at_close):  # what a bar held is what it held before a fill at its close
         held = held.copy()
         held[fills.bar[at_close]] = -fills.side[at_close] * fills.qty[at_close]
-    gross = np.abs(held * candles.close)
-    solvent = equity > 0
-    np.divide(gross, equity, out=gross, where=solvent)
-    gross[~solvent] = 0.0
+    gross = held * candles.close
+    np.abs(gross, out=gross)
+    if equity.min() > 0:
+        gross /= equity
+    else:
+        np.divide(gross, equity, out=gross, where=equity > 0)
+        gross[equity <= 0] = 0.0
     at_fill = equity[fills.bar]
     traded = np.divide(
         fills.qty * fills.price, at_fill, out=np.zeros(len(fills)), where=at_fill > 0
@@ -199,15 +203,12 @@ def _confidence(stats: ReturnStatistics) -> dict[str, Measured]:
 
 
 def _benchmark(equity: "Floats", initial: float, periods: float, rf: float) -> dict[str, Measured]:
-    stats = return_statistics(per_bar_returns(equity, initial), rf)
     final = float(equity[-1])
     return {
         "total_return": Measured(final / initial - 1.0),
         "cagr": cagr(final, initial, len(equity), periods),
-        "sharpe": sharpe(stats, periods),
-        "max_drawdown": Measured(
-            drawdown_statistics(drawdown_series(equity, initial)).max_drawdown
-        ),
+        "sharpe": sharpe_of_returns(per_bar_returns(equity, initial), rf, periods),
+        "max_drawdown": Measured(max_drawdown(drawdown_series(equity, initial))),
     }
 
 
