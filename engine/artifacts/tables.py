@@ -7,13 +7,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from engine.arrow import column
 from engine.records import BacktestResult
 
 if TYPE_CHECKING:
     from engine.records import Integers
 
 ROW_GROUP = 1_048_576
-NO_BITS = None
 
 
 def equity_table(result: BacktestResult) -> dict[str, Any]:
@@ -88,23 +88,6 @@ def words(side: "Integers", positive: str, negative: str) -> pa.Array:
     text = "".join(positive if value > 0 else negative for value in side)
     buffers = (pa.py_buffer(offsets), pa.py_buffer(text.encode()))
     return pa.StringArray.from_buffers(len(side), *buffers)
-
-
-def column(values: Any) -> pa.Array:
-    """Return an array as an Arrow column, NaN as null; ``pa.array`` may import pandas (0.4 s)."""
-    if isinstance(values, pa.Array):
-        return values
-    n = len(values)
-    if values.dtype == np.bool_:
-        bits = pa.py_buffer(np.packbits(values, bitorder="little"))
-        return pa.Array.from_buffers(pa.bool_(), n, [NO_BITS, bits])
-    kind = pa.int64() if values.dtype.kind == "i" else pa.float64()
-    undefined = np.isnan(values) if values.dtype.kind == "f" else np.zeros(1, dtype=np.bool_)
-    defined = NO_BITS
-    if undefined.any():
-        defined = pa.py_buffer(np.packbits(~undefined, bitorder="little"))
-        values = np.where(undefined, 0.0, values)  # the same bytes whatever kind of NaN it was
-    return pa.Array.from_buffers(kind, n, [defined, pa.py_buffer(np.ascontiguousarray(values))])
 
 
 def write_parquet(columns: Mapping[str, Any], file: IO[bytes]) -> None:

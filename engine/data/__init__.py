@@ -1,13 +1,21 @@
 """Candles: providers, normalisation, and the slice that a run sees."""
 
-from engine.data import sample as _sample  # registers the provider
+from engine.data import sample as _sample, synthetic as _synthetic  # they register
 from engine.data.load import LoadedSlice, load
-from engine.data.local import LocalProvider
+from engine.data.local import LocalProvider, import_dataset
 from engine.data.normalize import Dataset, QualityReport, ReadOptions
-from engine.data.providers import FileProvider, NoParams, Provider, guess_name, providers
+from engine.data.providers import (
+    DatasetInfo,
+    FileProvider,
+    NoParams,
+    Provider,
+    guess_name,
+    providers,
+)
 
 __all__ = [
     "Dataset",
+    "DatasetInfo",
     "FileProvider",
     "LoadedSlice",
     "LocalProvider",
@@ -16,7 +24,8 @@ __all__ = [
     "QualityReport",
     "ReadOptions",
     "guess_name",
+    "import_dataset",
     "load",
     "providers",
 ]
-del _sample
+del _sample, _synthetic

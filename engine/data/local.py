@@ -1,34 +1,175 @@
-"""Candles in the user's data directory."""
+"""Candles in the user's data directory: imported sets, files dropped in by hand, coarser bars."""
 
+import contextlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
-from engine.config import RunConfig
+from engine.config import SYMBOL_PATTERN, TIMEFRAME_MS, RunConfig
 from engine.data.normalize import Dataset
-from engine.data.providers import FileProvider, NoParams, providers
-from engine.errors import DatasetNotFound
+from engine.data.providers import (
+    DatasetInfo,
+    FileProvider,
+    NoParams,
+    content_sha256,
+    describe,
+    providers,
+)
+from engine.data.resample import resample
+from engine.data.store import read_dataset, read_metadata, write_dataset
+from engine.errors import DataError, DatasetNotFound, StorageError
+from engine.identity import canonical_hash, sources_digest
+
+IMPORTED, DROPPED = ".parquet", ".csv"
+MAX_CACHED_FILES = 64
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A file of the data directory that holds a data set."""
+
+    path: Path
+    symbol: str
+    timeframe: str
 
 
 @providers.register("local", NoParams)
 class LocalProvider:
-    """CSV files in ``candles/`` of the data directory, named ``<symbol>_<timeframe>.csv``."""
+    """Imported data sets and CSV files in ``candles/`` of the data directory.
+
+    An imported set (``SPX_1d.parquet``) wins over a file of the same name (``SPX_1d.csv``). A
+    timeframe that is not there is built from the coarsest finer one that is.
+    """
 
     def __init__(self, params: NoParams, data_dir: Path | None = None) -> None:
         self.params = params
         self.data_dir = data_dir
 
+    def fingerprint(self, config: RunConfig) -> str:
+        """Return the hash of the file that would be used, and of how."""
+        stored = self._find(config.symbol, config.timeframe)
+        how = f"{stored.path.name}/{config.on_bad_rows}/{config.calendar}"
+        return f"{content_sha256(stored.path)}/{how}"
+
+    def datasets(self) -> list[DatasetInfo]:
+        """Return every data set, with the problem of each that cannot be used."""
+        return [self._describe(stored) for stored in self._stored()]
+
     def load(self, config: RunConfig) -> Dataset:
         """Return the data set of that symbol and timeframe.
 
         Raises
-            DatasetNotFound where there is no such file; DataError where it cannot be used.
+            DatasetNotFound where there is none, nor a finer one; DataError where it cannot be used.
         """
-        name = f"{config.symbol}_{config.timeframe}.csv"
-        if self.data_dir is not None:
-            path = self.data_dir / "candles" / name
-            if path.is_file():
-                return FileProvider(path).load(config)
-        message = (
-            f"there are no candles for {config.symbol} {config.timeframe}: "
-            f"give a file with --candles, or put {name} into candles/ of the data directory"
+        stored = self._find(config.symbol, config.timeframe)
+        dataset = self._read(stored, config.on_bad_rows)
+        if stored.timeframe == config.timeframe:
+            return dataset
+        return resample(dataset, config.timeframe, config.calendar or dataset.calendar)
+
+    def _find(self, symbol: str, timeframe: str) -> Stored:
+        finer = [
+            stored
+            for stored in self._stored()
+            if stored.symbol == symbol and _divides(stored.timeframe, timeframe)
+        ]
+        if not finer:
+            message = (
+                f"there are no candles for {symbol} {timeframe}: import them, "
+                "or give a file with --candles"
+            )
+            raise DatasetNotFound(message)
+        return max(finer, key=lambda stored: TIMEFRAME_MS[stored.timeframe])
+
+    def _stored(self) -> Iterator[Stored]:
+        """Yield every data set once, imported ones before files of the same name."""
+        if self.data_dir is None:
+            return
+        seen: set[tuple[str, str]] = set()
+        folder = self.data_dir / "candles"
+        for suffix in (IMPORTED, DROPPED):
+            for path in sorted(folder.glob(f"*{suffix}")):
+                symbol, _, timeframe = path.name.removesuffix(suffix).rpartition("_")
+                usable = timeframe in TIMEFRAME_MS and re.fullmatch(SYMBOL_PATTERN, symbol)
+                if usable and path.is_file() and (symbol, timeframe) not in seen:
+                    seen.add((symbol, timeframe))
+                    yield Stored(path, symbol, timeframe)
+
+    def _read(self, stored: Stored, on_bad_rows: str) -> Dataset:
+        if stored.path.suffix == IMPORTED:
+            return read_dataset(stored.path)
+        for _ in range(3):
+            before = content_sha256(stored.path)
+            dataset = self._normalized(stored, before, on_bad_rows)
+            if content_sha256(stored.path) == before:
+                return dataset
+        message = f"{stored.path.name} is being written while it is read"
+        raise DataError(message)
+
+    def _normalized(self, stored: Stored, content: str, on_bad_rows: str) -> Dataset:
+        """Return a dropped file's candles, from the cache where this very content is in it."""
+        assert self.data_dir is not None
+        names = [content, stored.symbol, stored.timeframe, on_bad_rows, sources_digest()]
+        cached = self.data_dir / "cache" / f"{canonical_hash(names)}{IMPORTED}"
+        if cached.is_file():
+            with contextlib.suppress(DataError):  # a damaged one is made anew
+                return read_dataset(cached)
+        dataset = FileProvider(stored.path).read(stored.symbol, stored.timeframe, on_bad_rows)
+        with contextlib.suppress(StorageError, OSError):  # a cache that cannot grow is no fault
+            cached.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            write_dataset(cached, dataset, stored.path.name)
+            _trim(cached.parent)
+        return dataset
+
+    def _describe(self, stored: Stored) -> DatasetInfo:
+        try:
+            if stored.path.suffix != IMPORTED:
+                return describe("local", self._read(stored, "refuse"))
+            known = read_metadata(stored.path)
+        except DataError as fault:
+            return DatasetInfo("local", stored.symbol, stored.timeframe, problem=str(fault))
+        return DatasetInfo(
+            provider="local",
+            symbol=stored.symbol,
+            timeframe=stored.timeframe,
+            first_ts=known["first_ts"],
+            last_ts=known["last_ts"],
+            bars=known["bars"],
+            volume_known=known["volume_known"],
+            calendar=known["calendar"],
+            quality=known["quality"],
         )
-        raise DatasetNotFound(message)
+
+
+def import_dataset(data_dir: Path, dataset: Dataset, source: str) -> Path:
+    """Store a data set under its symbol and timeframe, in the place of an earlier one.
+
+    Raises
+        DataError where another symbol differs only in case; StorageError where it cannot be kept.
+    """
+    folder = data_dir / "candles"
+    name = f"{dataset.candles.symbol}_{dataset.candles.timeframe}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        taken = [path.stem for path in folder.iterdir()]
+    except OSError as fault:
+        raise StorageError.from_os_error("the data directory", fault) from None
+    for other in taken:
+        if other != name and other.lower() == name.lower():
+            message = f"{name} differs only in case from {other}, which is there already"
+            raise DataError(message)
+    path = folder / f"{name}{IMPORTED}"
+    write_dataset(path, dataset, source)
+    return path
+
+
+def _divides(fine: str, coarse: str) -> bool:
+    # Weeks are built from whole days, and so from whatever days are built from.
+    return TIMEFRAME_MS[coarse] % TIMEFRAME_MS[fine] == 0
+
+
+def _trim(folder: Path) -> None:
+    files = sorted(folder.glob(f"*{IMPORTED}"), key=lambda path: path.stat().st_mtime_ns)
+    for path in files[:-MAX_CACHED_FILES]:
+        path.unlink(missing_ok=True)

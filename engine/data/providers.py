@@ -1,10 +1,12 @@
 """Where candles come from: the protocol, the registry, and a file given by hand."""
 
 import dataclasses
+import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from engine.config import SYMBOL_PATTERN, TIMEFRAME_MS, RunConfig
 from engine.data.normalize import Dataset, ReadOptions, normalize
@@ -13,8 +15,30 @@ from engine.errors import DataError
 from engine.registry import Params, Registry
 
 
+@dataclass(frozen=True)
+class DatasetInfo:
+    """A data set that can be run on, or the ``problem`` that keeps it from being."""
+
+    provider: str
+    symbol: str
+    timeframe: str
+    first_ts: int | None = None
+    last_ts: int | None = None
+    bars: int | None = None
+    volume_known: bool | None = None
+    calendar: str | None = None
+    quality: Mapping[str, Any] | None = None
+    problem: str | None = None
+
+
 class Provider(Protocol):
     """Gives the normalised candles of a symbol and timeframe."""
+
+    def fingerprint(self, config: RunConfig) -> str:
+        """Return what changes whenever ``load`` would return something else; raises as it does."""
+
+    def datasets(self) -> list[DatasetInfo]:
+        """Return what there is, as far as it can be listed."""
 
     def load(self, config: RunConfig) -> Dataset:
         """Return the whole data set that ``config`` names.
@@ -38,6 +62,15 @@ class FileProvider:
     path: Path
     options: ReadOptions = field(default_factory=ReadOptions)
 
+    def fingerprint(self, config: RunConfig) -> str:
+        """Return the hash of the file's content and of how it is read."""
+        options = dataclasses.replace(self.options, on_bad_rows=config.on_bad_rows)
+        return f"{content_sha256(self.path)}/{options}"
+
+    def datasets(self) -> list[DatasetInfo]:
+        """Return nothing: the file is given by hand, run by run."""
+        return []
+
     def load(self, config: RunConfig) -> Dataset:
         """Return the file's candles under the configuration's symbol and timeframe."""
         return self.read(config.symbol, config.timeframe, config.on_bad_rows)
@@ -46,6 +79,38 @@ class FileProvider:
         """Return the file's candles; ``timeframe`` None takes the one that its bars tell."""
         options = dataclasses.replace(self.options, on_bad_rows=on_bad_rows)
         return normalize(read_csv(self.path), symbol=symbol, timeframe=timeframe, options=options)
+
+
+def content_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file's content, read in pieces.
+
+    Raises
+        DataError where it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except FileNotFoundError:
+        message = f"there is no file {path.name}"
+    except OSError as fault:
+        message = f"{path.name} cannot be read: {(fault.strerror or 'unreadable').lower()}"
+    raise DataError(message)
+
+
+def describe(provider: str, dataset: Dataset) -> DatasetInfo:
+    """Return the listing of a data set that was loaded."""
+    candles = dataset.candles
+    return DatasetInfo(
+        provider=provider,
+        symbol=candles.symbol,
+        timeframe=candles.timeframe,
+        first_ts=int(candles.ts[0]),
+        last_ts=int(candles.ts[-1]),
+        bars=len(candles),
+        volume_known=candles.volume is not None,
+        calendar=dataset.calendar,
+        quality=dataclasses.asdict(dataset.report),
+    )
 
 
 def guess_name(path: Path) -> tuple[str, str | None]:

@@ -92,7 +92,7 @@ class Bars:
 class Curve:
     """What the loop writes for every bar: state after the bar, and the borrow fee it charged.
 
-    ``borrow`` holds zeros when it comes and may be empty where the rate is 0; only a fee is written.
+    ``borrow`` holds zeros when it comes, only a fee is written; empty where the rate is 0.
     """
 
     position: cython.double[::1]

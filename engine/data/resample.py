@@ -1,0 +1,95 @@
+"""Coarser bars from finer ones."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from engine.config import TIMEFRAME_MS
+from engine.data.calendars import WEEK_MS, local_days
+from engine.data.normalize import Dataset
+from engine.data.sessions import DAY_MS, Sessions, sessions_for
+from engine.errors import DataError
+from engine.records import Candles
+
+if TYPE_CHECKING:
+    from engine.records import Floats, Integers
+
+# 1970-01-01 was a Thursday; weeks start on Monday.
+MONDAY_MS = 4 * DAY_MS
+
+
+def resample(dataset: Dataset, timeframe: str, calendar: str | None) -> Dataset:
+    """Return the data set in a coarser timeframe.
+
+    First open, highest high, lowest low, last close, summed volume, vwap weighted by volume. A
+    bucket is labelled by its opening time and starts at the session's open where a calendar is
+    named (a day at the session's date), else at UTC midnight; weeks start on Monday 00:00 UTC. A
+    last bucket that is not complete is left out.
+
+    Raises
+        DataError where not one bucket is complete.
+    """
+    fine = dataset.candles
+    length = TIMEFRAME_MS[timeframe]
+    sessions = sessions_for(calendar, fine.ts) if calendar and length < WEEK_MS else None
+    label, end = _buckets(fine, length, sessions)
+    known = label >= 0 if sessions is not None else np.ones(len(fine), dtype=np.bool_)
+    bars = np.flatnonzero(known)
+    label, end = label[bars], end[bars]
+    starts = np.flatnonzero(
+        np.concatenate([[True], label[1:] != label[:-1]]) if len(bars) else bars
+    )
+    last_end = fine.ts[bars[-1]] + TIMEFRAME_MS[fine.timeframe] if len(bars) else 0
+    if len(bars) and last_end < end[-1]:
+        bars, starts = bars[: starts[-1]], starts[:-1]
+    if not len(starts):
+        message = f"{fine.symbol} {fine.timeframe} does not hold one complete bar of {timeframe}"
+        raise DataError(message)
+    ends = np.append(starts[1:], len(bars)) - 1
+    volume = None if fine.volume is None else np.add.reduceat(fine.volume[bars], starts)
+    candles = Candles(
+        symbol=fine.symbol,
+        timeframe=timeframe,
+        ts=label[starts],
+        open=fine.open[bars][starts],
+        high=np.maximum.reduceat(fine.high[bars], starts),
+        low=np.minimum.reduceat(fine.low[bars], starts),
+        close=fine.close[bars][ends],
+        volume=volume,
+        vwap=_vwap(fine, bars, starts, volume),
+        timezone=fine.timezone,
+    )
+    adjusted = None if dataset.adj_close is None else dataset.adj_close[bars][ends]
+    return Dataset(candles, adjusted, dataset.report, dataset.calendar)
+
+
+def _buckets(fine: Candles, length: int, sessions: Sessions | None) -> "tuple[Integers, Integers]":
+    """Return the opening and closing time (n,) of the bucket of each bar, -1 outside sessions."""
+    if length == WEEK_MS:
+        label = (fine.ts - MONDAY_MS) // WEEK_MS * WEEK_MS + MONDAY_MS
+        return label, label + WEEK_MS
+    if sessions is None:
+        label = fine.ts // length * length
+        return label, label + length
+    if TIMEFRAME_MS[fine.timeframe] >= DAY_MS:
+        session, inside = sessions.of_days(local_days(fine.ts, fine.timezone))
+    else:
+        session, inside = sessions.of_instants(fine.ts)
+    at = np.maximum(session, 0)
+    if length == DAY_MS:
+        label, end = sessions.days[at] * DAY_MS, sessions.closes[at]
+    else:
+        opening = sessions.opens[at]
+        label = opening + (fine.ts - opening) // length * length
+        end = np.minimum(label + length, sessions.closes[at])
+    return np.where(inside, label, -1), end
+
+
+def _vwap(
+    fine: Candles, bars: "Integers", starts: "Integers", volume: "Floats | None"
+) -> "Floats | None":
+    if fine.vwap is None or fine.volume is None or volume is None:
+        return None
+    value = np.add.reduceat(fine.vwap[bars] * fine.volume[bars], starts)
+    close = fine.close[bars][np.append(starts[1:], len(bars)) - 1]
+    return np.where(volume > 0, value / np.where(volume > 0, volume, 1.0), close)

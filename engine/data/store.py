@@ -1,0 +1,126 @@
+"""Imported candles on disk: one Parquet file a data set, with everything about it inside.
+
+One rename replaces a data set, so a reader finds the old one or the new one, never a mixture.
+"""
+
+import contextlib
+import json
+import os
+import secrets
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from engine.arrow import column
+from engine.data.columns import as_numpy
+from engine.data.normalize import Dataset, QualityReport
+from engine.errors import DataError, StorageError
+from engine.identity import candle_digest, json_bytes
+from engine.records import Candles
+
+METADATA = b"studio"
+VERSION = 1
+COLUMNS = ("open", "high", "low", "close", "volume", "vwap")
+
+
+def write_dataset(path: Path, dataset: Dataset, source: str) -> None:
+    """Put ``dataset`` at ``path``, durably and at once; ``source`` names where it came from.
+
+    Raises
+        StorageError where the place is full or cannot be written; what was there stays.
+    """
+    candles = dataset.candles
+    columns: dict[str, Any] = {"ts": candles.ts}
+    columns |= {name: getattr(candles, name) for name in COLUMNS}
+    columns["adj_close"] = dataset.adj_close
+    present = {name: column(values) for name, values in columns.items() if values is not None}
+    metadata = {
+        "version": VERSION,
+        "symbol": candles.symbol,
+        "timeframe": candles.timeframe,
+        "timezone": candles.timezone,
+        "calendar": dataset.calendar,
+        "source": source,
+        "digest": candle_digest(candles),
+        "quality": asdict(dataset.report),
+        "first_ts": int(candles.ts[0]),
+        "last_ts": int(candles.ts[-1]),
+        "bars": len(candles),
+        "volume_known": candles.volume is not None,
+    }
+    table = pa.Table.from_arrays(list(present.values()), names=list(present))
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
+    try:
+        with _new_file(partial) as file:
+            with pq.ParquetWriter(
+                file, table.schema, compression="zstd", use_dictionary=False, store_schema=False
+            ) as writer:
+                writer.write_table(table)
+                writer.add_key_value_metadata({METADATA: json_bytes(metadata)})
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except OSError as fault:
+        raise StorageError.from_os_error(f"the data set {path.stem}", fault) from None
+    finally:
+        with contextlib.suppress(OSError):
+            partial.unlink()
+
+
+def _new_file(path: Path) -> Any:
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    return os.fdopen(handle, "wb")
+
+
+def read_metadata(path: Path) -> dict[str, Any]:
+    """Return what a stored data set says of itself, without reading its bars.
+
+    Raises
+        DataError where the file is not one of ours or is damaged.
+    """
+    try:
+        with pq.ParquetFile(path) as file:
+            text = (file.metadata.metadata or {}).get(METADATA)
+        metadata = json.loads(text) if text is not None else None
+    except (pa.ArrowException, OSError, ValueError):
+        metadata = None
+    if not isinstance(metadata, dict) or metadata.get("version") != VERSION:
+        message = f"{path.name} is damaged or was not written by an import; import it again"
+        raise DataError(message)
+    return metadata
+
+
+def read_dataset(path: Path) -> Dataset:
+    """Return a stored data set, its bars compared with the digest it was stored with.
+
+    Raises
+        DataError where the file is damaged.
+    """
+    metadata = read_metadata(path)
+    try:
+        with pq.ParquetFile(path) as file:
+            batches = list(file.iter_batches(batch_size=1 << 20))
+        names = batches[0].schema.names
+        columns: dict[str, Any] = {
+            name: np.concatenate([as_numpy(batch.column(name)) for batch in batches])
+            for name in names
+        }
+        candles = Candles(
+            symbol=metadata["symbol"],
+            timeframe=metadata["timeframe"],
+            ts=columns["ts"],
+            timezone=metadata["timezone"],
+            **{name: columns.get(name) for name in COLUMNS},  # type: ignore[arg-type]  # prices are there
+        )
+        intact = candle_digest(candles) == metadata["digest"]
+        report = QualityReport(**metadata["quality"])
+    except (pa.ArrowException, OSError, KeyError, IndexError, TypeError, ValueError):
+        intact = False
+    if not intact:
+        message = f"{path.name} is damaged: its bars are not those that were imported"
+        raise DataError(message)
+    return Dataset(candles, columns.get("adj_close"), report, metadata["calendar"])
