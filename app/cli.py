@@ -16,6 +16,7 @@ from typing import Annotated, Any
 import typer
 
 import engine
+from app.data_dir import HeldError
 from engine.errors import (
     ConfigError,
     DataError,
@@ -34,6 +35,7 @@ class Exit(IntEnum):
     DATA = 3
     FAILED = 4
     VERIFICATION = 5
+    HELD = 6
     INTERRUPTED = 130
 
 
@@ -43,6 +45,7 @@ EXIT_CODES: tuple[tuple[type[StudioError], Exit], ...] = (
     (DataError, Exit.DATA),
     (VerificationError, Exit.VERIFICATION),
     (RunCancelled, Exit.INTERRUPTED),
+    (HeldError, Exit.HELD),
     (StudioError, Exit.FAILED),
 )
 
@@ -62,9 +65,19 @@ TimeZone = Annotated[str, typer.Option("--tz", help="Zone of times without an of
 DateFormat = Annotated[
     str | None, typer.Option("--date-format", help="Such as %d/%m/%Y.", show_default=False)
 ]
+Calendar = Annotated[
+    str | None, typer.Option(help="Exchange calendar, such as XNYS.", show_default=False)
+]
 DataDir = Annotated[
     Path | None, typer.Option("--data-dir", help="The data directory.", show_default=False)
 ]
+
+
+PluginFiles = Annotated[
+    list[Path] | None,
+    typer.Option("--plugins", help="Your own components, from this file.", show_default=False),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
 
 
 def _version(*, asked: bool) -> None:
@@ -98,9 +111,7 @@ def run(
     ] = None,
     tz: TimeZone = "UTC",
     date_format: DateFormat = None,
-    calendar: Annotated[
-        str | None, typer.Option(help="Exchange calendar of the candles.", show_default=False)
-    ] = None,
+    calendar: Calendar = None,
     out: Annotated[
         Path | None,
         typer.Option(help="Where the run goes [./studio-runs/<run_id>].", show_default=False),
@@ -112,6 +123,7 @@ def run(
     no_plot: Annotated[bool, typer.Option("--no-plot", help="Leave the plot out.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print only summary.json.")] = False,
     data_dir: DataDir = None,
+    plugins: PluginFiles = None,
 ) -> None:
     """Run a backtest: a table of results, a plot, and a directory that pins every byte."""
     from app.commands.run import RunRequest, run_command
@@ -130,6 +142,7 @@ def run(
             plot=not no_plot,
             as_json=as_json,
             data_dir=data_dir,
+            plugins=tuple(plugins or ()),
         )
     )
 
@@ -145,6 +158,7 @@ def verify(
     tz: TimeZone = "UTC",
     date_format: DateFormat = None,
     data_dir: DataDir = None,
+    plugins: PluginFiles = None,
 ) -> None:
     """Compare a run's files with its manifest, byte by byte."""
     from app.commands.verify import VerifyRequest, verify_command
@@ -157,8 +171,66 @@ def verify(
             timezone=tz,
             date_format=date_format,
             data_dir=data_dir,
+            plugins=tuple(plugins or ()),
         )
     )
+
+
+@cli.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(help="A CSV or Parquet file, gzipped or not.")],
+    *,
+    symbol: Annotated[
+        str | None, typer.Option(help="[from the file's name]", show_default=False)
+    ] = None,
+    timeframe: Annotated[
+        str | None, typer.Option(help="[from the file's name or bars]", show_default=False)
+    ] = None,
+    tz: TimeZone = "UTC",
+    date_format: DateFormat = None,
+    calendar: Calendar = None,
+    on_bad_rows: Annotated[str, typer.Option(help="refuse or drop")] = "refuse",
+    data_dir: DataDir = None,
+) -> None:
+    """Bring candles into the data directory, with a report on their quality."""
+    from app.commands.data import ImportRequest, import_command
+    from engine.data import ReadOptions
+
+    options = ReadOptions(timezone=tz, date_format=date_format, on_bad_rows=on_bad_rows)
+    import_command(ImportRequest(file, symbol, timeframe, options, calendar, data_dir))
+
+
+@cli.command()
+def datasets(*, as_json: AsJson = False, data_dir: DataDir = None) -> None:
+    """List the candles there are."""
+    from app.commands.data import datasets_command
+
+    datasets_command(data_dir, as_json=as_json)
+
+
+@cli.command()
+def catalog(*, as_json: AsJson = False, plugins: PluginFiles = None) -> None:
+    """List indicators, strategies, sizing and slippage models, with their parameters."""
+    from app.commands.catalog import catalog_command
+
+    catalog_command(tuple(plugins or ()), as_json=as_json)
+
+
+@cli.command()
+def export(
+    run_or_dir: Annotated[str, typer.Argument(help="A run's id or directory.")],
+    name: Annotated[str, typer.Argument(help="A Parquet artifact: equity.parquet, or equity.")],
+    *,
+    as_csv: Annotated[bool, typer.Option("--csv", help="As CSV, the only form there is.")] = True,
+    out: Annotated[
+        Path | None, typer.Option(help="Into this file [standard output].", show_default=False)
+    ] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Write a table of a run as CSV."""
+    from app.commands.export import export_command
+
+    export_command(run_or_dir, name, out, data_dir, as_csv=as_csv)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

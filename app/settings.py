@@ -3,6 +3,7 @@
 None of them changes a result. Read without pydantic-settings, which takes 0.17 s to import.
 """
 
+import json
 import os
 import tomllib
 from collections.abc import Mapping
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import platformdirs
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from engine.config import Limits
 from engine.errors import ConfigError, Fault
@@ -30,6 +31,17 @@ class Settings(BaseModel):
     max_bars: int = Field(2_000_000, ge=1)
     max_replicates: int = Field(100_000, ge=1)
     max_indicators: int = Field(64, ge=0)
+    plugins: tuple[Path, ...] = ()
+
+    @field_validator("plugins", mode="before")
+    @classmethod
+    def _listed(cls, value: object) -> object:
+        """Take a list as JSON, or as words between commas."""
+        if not isinstance(value, str):
+            return value
+        if value.lstrip().startswith("["):
+            return json.loads(value)
+        return [word.strip() for word in value.split(",") if word.strip()]
 
     @property
     def limits(self) -> Limits:

@@ -1,5 +1,6 @@
 """What the commands print through: results on standard output, a progress bar on a terminal."""
 
+import sys
 from typing import Self
 
 from rich.console import Console
@@ -23,7 +24,9 @@ class Output(Console):
     """Standard output, in colour where it is a terminal."""
 
     def __init__(self) -> None:
-        super().__init__(highlight=False, soft_wrap=True)
+        # In a pipe nothing tells a width, and a table should not be broken for want of one.
+        width = None if sys.stdout.isatty() else 160
+        super().__init__(highlight=False, soft_wrap=True, width=width)
 
     def on_broken_pipe(self) -> None:
         """Leave a reader that has gone to the one place that ends every command."""

@@ -5,6 +5,7 @@ StudioError                 code
 │   └── LimitError          LIMIT_EXCEEDED      nothing but limits is wrong
 ├── DataError               INVALID_DATA        candles that cannot be used
 │   └── DatasetNotFound     DATASET_NOT_FOUND
+├── PluginError             PLUGIN_FAILED       a user's own component failed
 ├── RunCancelled            CANCELLED           asked to stop
 ├── StorageError            STORAGE_FULL        no space, or a place that cannot be written
 ├── OutputError             INVALID_OUTPUT      the place asked for holds something else
@@ -68,6 +69,12 @@ class DatasetNotFound(DataError):  # noqa: N818  # "not found" is the outcome's 
     """No data set of that provider, symbol and timeframe."""
 
     code = "DATASET_NOT_FOUND"
+
+
+class PluginError(StudioError):
+    """A user's own component failed or returned something it may not return."""
+
+    code = "PLUGIN_FAILED"
 
 
 class RunCancelled(StudioError):  # noqa: N818  # it is an outcome, not a fault

@@ -4,16 +4,18 @@ May be called from any thread; a run shares no state with another one.
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from engine.artifacts import publish
+from engine.caches import Caches
 from engine.config import Limits, RunConfig
-from engine.data import LoadedSlice, Provider, load
-from engine.errors import RunCancelled
+from engine.data import LoadedSlice, Provider, data_warnings, load
+from engine.errors import RunCancelled, StudioError
 from engine.execution import simulate
 from engine.features import (
     IndicatorInput,
@@ -21,12 +23,13 @@ from engine.features import (
     compute_features,
     first_defined_bar,
 )
-from engine.identity import candle_digest, identify
+from engine.identity import identify
 from engine.metrics import measure
 from engine.plan import RunPlan, make_plan
-from engine.records import STAGES, BacktestResult, RunWarning, freeze
+from engine.plugins import as_plugin_error
+from engine.records import STAGES, BacktestResult, RunWarning
 from engine.risk import SizingView, target_weights
-from engine.strategy import StrategyView
+from engine.strategy import StrategyView, compute_signals
 
 if TYPE_CHECKING:
     from engine.records import Floats, Integers
@@ -72,7 +75,8 @@ class RunContext:
     """What surrounds a run without changing its result.
 
     ``provider`` replaces the configured one, for candles from a file given by hand; ``kernel`` the
-    bar loop; ``cancelled`` is asked between stages and inside long ones.
+    bar loop; ``cancelled`` is asked between stages and inside long ones; ``caches`` hold what
+    several runs of a process read.
     """
 
     observer: Observer = field(default_factory=Silent)
@@ -80,6 +84,7 @@ class RunContext:
     limits: Limits = field(default_factory=Limits)
     provider: Provider | None = None
     kernel: ModuleType | None = None
+    caches: Caches | None = None
 
 
 def run(
@@ -106,7 +111,19 @@ def prepare(
     """Return a run whose candles are loaded, so that its identity is known; raises as ``run``."""
     context = context or RunContext()
     raw = config.to_json() if isinstance(config, RunConfig) else config
-    return PreparedRun(make_plan(raw, context.limits), context)
+    with _plugin_errors():
+        return PreparedRun(make_plan(raw, context.limits), context)
+
+
+@contextmanager
+def _plugin_errors() -> Iterator[None]:
+    """Let an error that came up in a plugin be the plugin's, with its file and line."""
+    try:
+        yield
+    except StudioError:
+        raise
+    except Exception as fault:
+        raise as_plugin_error(fault) from fault
 
 
 class PreparedRun:
@@ -118,15 +135,19 @@ class PreparedRun:
         self._warnings: list[RunWarning] = []
         self._begin("data_loading")
         self.loaded: LoadedSlice = load(
-            plan.config, context.provider or plan.provider, context.limits
+            plan.config, context.provider or plan.provider, context.limits, context.caches
         )
-        self._warn(*self.loaded.warnings)
+        self._warn(*data_warnings(plan.config, self.loaded.quality))
         # A calendar that belongs to the data decides the result as one that was asked for does.
         self.config = plan.config.model_copy(update={"calendar": self.loaded.calendar})
-        self.identity = identify(self.config, candle_digest(self.loaded.candles))
+        self.identity = identify(self.config, self.loaded.digest, plan.plugins)
 
     def execute(self, out: Path | None = None) -> BacktestResult:
         """Go through the other seven stages."""
+        with _plugin_errors():
+            return self._execute(out)
+
+    def _execute(self, out: Path | None) -> BacktestResult:
         candles, periods = self.loaded.candles, self.loaded.periods_per_year
         config = self.config
         features, signals, weights = self._targets()
@@ -176,18 +197,19 @@ class PreparedRun:
         plan, candles = self._plan, self.loaded.candles
         self._begin("feature_compute")
         inputs = IndicatorInput(candles, self.loaded.periods_per_year.value)
+        cache = self._context.caches.features if self._context.caches else None
         kept, for_strategy, for_sizing = (
-            compute_features(features, inputs, self._check_cancelled)
+            compute_features(features, inputs, self._check_cancelled, cache, self.loaded.digest)
             for features in (plan.kept, plan.strategy_features, plan.sizing_features)
         )
         self._begin("strategy")
         shifted = ShiftedCandles(candles)
-        signals = plan.strategy.signals(StrategyView(for_strategy, shifted))
-        freeze(signals)
+        view = StrategyView(for_strategy, shifted)
+        signals = compute_signals(plan.strategy, plan.config.strategy.name, view)
         self._begin("risk_sizing")
         first_bar = first_defined_bar(for_strategy.values(), len(candles))
-        view = SizingView(signals, for_sizing, shifted, first_bar)
-        return kept, signals, target_weights(plan.sizing, view)
+        sizing_view = SizingView(signals, for_sizing, shifted, first_bar)
+        return kept, signals, target_weights(plan.sizing, sizing_view, plan.config.risk.name)
 
     def _begin(self, stage: str) -> None:
         self._check_cancelled()

@@ -1,6 +1,6 @@
 """From a raw configuration to a checked one with its components built."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,7 @@ class RunPlan:
     """A checked configuration and what it names.
 
     ``kept`` are the configured indicators; the others compute only for strategy or sizing.
+    ``plugins`` are the SHA-256 of the plugin files that define any of it.
     """
 
     config: RunConfig
@@ -31,6 +32,7 @@ class RunPlan:
     kept: tuple[Feature, ...]
     strategy_features: tuple[Feature, ...]
     sizing_features: tuple[Feature, ...]
+    plugins: tuple[str, ...]
 
 
 def make_plan(raw: Mapping[str, Any], limits: Limits | None = None) -> RunPlan:
@@ -136,7 +138,20 @@ def _build(config: RunConfig, params: Mapping[str, Params], limits: Limits) -> R
         kept=tuple(features),
         strategy_features=tuple(build_feature(spec, "strategy") for spec in strategy.features()),
         sizing_features=tuple(build_feature(spec, "risk") for spec in sizing.features()),
+        plugins=_plugins(config, [*strategy.features(), *sizing.features()]),
     )
+
+
+def _plugins(config: RunConfig, read: Sequence[FeatureSpec]) -> tuple[str, ...]:
+    slippage = config.execution.slippage_model
+    used = {
+        strategies.source(config.strategy.name),
+        sizing_models.source(config.risk.name),
+        None if slippage is None else slippage_models.source(slippage.name),
+        *(indicators.source(item.name) for item in config.indicators),
+        *(indicators.source(spec.name) for spec in read),
+    }
+    return tuple(sorted(source for source in used if source is not None))
 
 
 def _repeated(features: list[Feature]) -> Iterator[Fault]:

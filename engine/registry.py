@@ -44,6 +44,7 @@ class Registry(Generic[T]):
     def __init__(self, kind: str) -> None:
         self.kind = kind
         self._entries: dict[str, Callable[[], Entry[T]]] = {}
+        self._sources: dict[str, str] = {}
 
     def register(
         self, name: str, params: type[Params]
@@ -71,6 +72,19 @@ class Registry(Generic[T]):
     def __contains__(self, name: object) -> bool:
         """Tell whether a component of this name is known."""
         return name in self._entries
+
+    def claim(self, names: Iterable[str], source: str) -> None:
+        """Note that ``names`` were entered by the plugin file with that SHA-256."""
+        self._sources |= dict.fromkeys(names, source)
+
+    def source(self, name: str) -> str | None:
+        """Return the SHA-256 of the plugin file that defines a component, None for our own."""
+        return self._sources.get(name)
+
+    def remove(self, name: str) -> None:
+        """Take out a component that a plugin entered."""
+        del self._entries[name]
+        self._sources.pop(name, None)
 
     def params_model(self, name: str) -> type[Params]:
         """Return the model of a component's parameters."""
@@ -150,14 +164,15 @@ def _fields_at(model: type[BaseModel], parents: list[str]) -> list[str]:
         if parent.isdigit():
             continue
         field = model.model_fields.get(parent)
-        inner = _models_in(field.annotation) if field else []
+        inner = models_in(field.annotation) if field else []
         if not inner:
             return []
         model = inner[0]
     return list(model.model_fields)
 
 
-def _models_in(annotation: Any) -> list[type[BaseModel]]:
+def models_in(annotation: Any) -> list[type[BaseModel]]:
+    """Return the models that a field's annotation names, such as that of ``Model | None``."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
-    return [model for part in get_args(annotation) for model in _models_in(part)]
+    return [model for part in get_args(annotation) for model in models_in(part)]

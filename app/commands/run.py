@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from app.config_file import read_config, sample_config, with_overrides
+from app.quality import changes
 from app.results_table import print_results
 from app.settings import Settings, read_settings
 from app.terminal import RunProgress
@@ -18,6 +19,7 @@ from engine.errors import ConfigError, DataError
 from engine.execution import load_kernel
 from engine.identity import json_bytes
 from engine.pipeline import RunContext, Silent, prepare
+from engine.plugins import load_plugins
 
 RUNS = Path("studio-runs")
 
@@ -38,11 +40,13 @@ class RunRequest:
     plot: bool = True
     as_json: bool = False
     data_dir: Path | None = None
+    plugins: tuple[Path, ...] = ()
 
 
 def run_command(request: RunRequest) -> None:
     """Run to artifacts, then print the table of results, or summary.json."""
-    settings = read_settings({"data_dir": request.data_dir})
+    settings = read_settings({"data_dir": request.data_dir, "plugins": request.plugins or None})
+    load_plugins(settings.plugins)
     raw = _raw_config(request)
     shows_progress = sys.stderr.isatty() and not request.as_json
     progress = RunProgress() if shows_progress else None
@@ -64,7 +68,7 @@ def run_command(request: RunRequest) -> None:
             result = prepared.execute(place)
             summary, metrics = summary_document(result), metrics_document(result)
             note = None
-    for sentence in _quality_notes(prepared.loaded.report):
+    for sentence in changes(prepared.loaded.report):
         sys.stderr.write(f"studio: {sentence}\n")
     if request.as_json:
         sys.stdout.write(json_bytes(summary).decode())
@@ -135,22 +139,3 @@ def provider_for(
 
 def _read(path: Path) -> Any:
     return json.loads(path.read_bytes())
-
-
-def _quality_notes(report: Any) -> list[str]:
-    """Return what normalisation changed in the file, in one sentence."""
-    said = {
-        "ragged_row": "dropped for a wrong number of cells",
-        "unreadable_time": "dropped for a time that cannot be read",
-        "bad_price": "dropped for a bad price",
-        "bad_volume": "dropped for a bad volume",
-        "inverted_range": "dropped for an inverted range",
-        "conflicting_duplicate": "dropped for conflicting values at one time",
-        "exact_duplicate": "dropped as exact duplicates",
-        "unsorted": "were out of order and sorted",
-        "widened_range": "had high and low widened by rounding",
-    }
-    found = [
-        f"{report.counts[rule]:,} {what}" for rule, what in said.items() if rule in report.counts
-    ]
-    return [f"of {report.rows_in:,} rows, {'; '.join(found)}."] if found else []

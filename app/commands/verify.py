@@ -16,6 +16,7 @@ from engine.errors import VerificationError
 from engine.execution import load_kernel
 from engine.identity import code_version
 from engine.pipeline import RunContext, prepare
+from engine.plugins import load_plugins
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class VerifyRequest:
     timezone: str = "UTC"
     date_format: str | None = None
     data_dir: Path | None = None
+    plugins: tuple[Path, ...] = ()
 
 
 def verify_command(request: VerifyRequest) -> None:
@@ -36,8 +38,8 @@ def verify_command(request: VerifyRequest) -> None:
     Raises
         VerificationError where anything does not match.
     """
-    settings = read_settings({"data_dir": request.data_dir})
-    folder = _find(request.run_or_dir, settings)
+    settings = read_settings({"data_dir": request.data_dir, "plugins": request.plugins or None})
+    folder = find_run(request.run_or_dir, settings)
     verification = verify(folder)
     console = Output()
     for check in verification.files:
@@ -45,6 +47,7 @@ def verify_command(request: VerifyRequest) -> None:
     if not verification.ok:
         raise VerificationError(_failures(folder, verification))
     if request.rerun:
+        load_plugins(settings.plugins)
         for check in _rerun(folder, request, settings, verification):
             _say(console, check, "the same bytes again")
             if not check.ok:
@@ -54,8 +57,12 @@ def verify_command(request: VerifyRequest) -> None:
     console.print(Text(f"Verified: {len(verification.files)} files, {done}.", style="bold green"))
 
 
-def _find(run_or_dir: str, settings: Settings) -> Path:
-    """Return the directory of a run, named by its path or by its id."""
+def find_run(run_or_dir: str, settings: Settings) -> Path:
+    """Return the directory of a run, named by its path or by its id.
+
+    Raises
+        VerificationError where there is none.
+    """
     path = Path(run_or_dir)
     if not path.is_dir() and path.name == run_or_dir:
         for runs in (RUNS, settings.data_dir / "runs"):

@@ -1,7 +1,7 @@
 """Candles: providers, normalisation, and the slice that a run sees."""
 
 from engine.data import sample as _sample, synthetic as _synthetic  # they register
-from engine.data.load import LoadedSlice, load
+from engine.data.load import LoadedSlice, data_warnings, load
 from engine.data.local import LocalProvider, import_dataset
 from engine.data.normalize import Dataset, QualityReport, ReadOptions
 from engine.data.providers import (
@@ -23,6 +23,7 @@ __all__ = [
     "Provider",
     "QualityReport",
     "ReadOptions",
+    "data_warnings",
     "guess_name",
     "import_dataset",
     "load",

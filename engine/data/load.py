@@ -1,16 +1,19 @@
 """The slice that a run sees: adjusted, cut, flagged, counted."""
 
 import dataclasses
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC
 
 import numpy as np
 
+from engine.caches import Caches
 from engine.config import EPOCH, MILLISECOND, Limits, RunConfig
 from engine.data.calendars import gap_flags, periods_per_year
 from engine.data.normalize import Dataset, QualityReport
 from engine.data.providers import Provider
 from engine.errors import DataError, Fault, LimitError
+from engine.identity import candle_digest
 from engine.records import Candles, DataQuality, PeriodsPerYear, RunWarning
 
 
@@ -19,46 +22,76 @@ class LoadedSlice:
     """A run's candles and what is to be known about them; ``calendar`` as asked or as stored."""
 
     candles: Candles
+    digest: str
     quality: DataQuality
     periods_per_year: PeriodsPerYear
     calendar: str | None
     report: QualityReport
-    warnings: tuple[RunWarning, ...]
 
 
-def load(config: RunConfig, provider: Provider, limits: Limits) -> LoadedSlice:
+def load(
+    config: RunConfig, provider: Provider, limits: Limits, caches: Caches | None = None
+) -> LoadedSlice:
     """Return the candles between ``start`` and ``end`` inclusive, as a run sees them.
+
+    With ``caches``, a slice that was loaded before is taken from memory as long as its source's
+    content is the same.
 
     Raises
         DataError where there are none or they cannot be adjusted; LimitError where there are
         more than ``limits.max_bars``.
     """
+    if caches is None:
+        loaded = _load(config, provider)
+    else:
+        # What of a configuration decides its slice; the rest decides what is made of it.
+        asked = (config.symbol, config.timeframe, config.start, config.end, config.adjust)
+        how = (config.calendar, config.on_bad_rows, config.execution.periods_per_year)
+        key = (provider.fingerprint(config), asked, how)
+        loaded = caches.candles.get_or_make(key, lambda: _load(config, provider), _size)
+    if len(loaded.candles) > limits.max_bars:
+        message = f"{len(loaded.candles):,} bars are more than the limit of {limits.max_bars:,}"
+        raise LimitError([Fault("start", message)])
+    return loaded
+
+
+def data_warnings(config: RunConfig, quality: DataQuality) -> Iterator[RunWarning]:
+    """Yield what a user should know of the candles before the run's result."""
+    no_volume = quality.volume_known and quality.zero_volume_bars == quality.bars
+    if no_volume and config.execution.zero_volume != "fill":
+        message = "every bar has volume 0, so no order can fill; zero_volume 'fill' trades anyway"
+        yield RunWarning("volume_all_zero", message)
+    model = config.execution.slippage_model
+    if config.adjust != "none" and model is not None and model.name == "participation_rate":
+        message = "prices are adjusted but volumes are not, so shares of the volume are off"
+        yield RunWarning("volume_not_adjusted", message)
+
+
+def _size(loaded: LoadedSlice) -> int:
+    columns = (getattr(loaded.candles, field.name) for field in dataclasses.fields(Candles))
+    return sum(column.nbytes for column in columns if isinstance(column, np.ndarray))
+
+
+def _load(config: RunConfig, provider: Provider) -> LoadedSlice:
     dataset = provider.load(config)
     candles = _cut(_adjusted(dataset, config), config)
-    if len(candles) > limits.max_bars:
-        message = f"{len(candles):,} bars are more than the limit of {limits.max_bars:,}"
-        raise LimitError([Fault("start", message)])
     calendar = config.calendar or dataset.calendar
     flags = gap_flags(candles, calendar)
     candles = dataclasses.replace(candles, gap_flag=flags)
     volume = candles.volume
-    zero_volume = int((volume == 0).sum()) if volume is not None else 0
-    warnings = []
-    if (
-        volume is not None
-        and zero_volume == len(candles)
-        and config.execution.zero_volume != "fill"
-    ):
-        message = "every bar has volume 0, so no order can fill; zero_volume 'fill' trades anyway"
-        warnings.append(RunWarning("volume_all_zero", message))
-    quality = DataQuality(
-        bars=len(candles),
-        gaps=int(np.count_nonzero(flags)),
-        zero_volume_bars=zero_volume,
-        volume_known=volume is not None,
+    return LoadedSlice(
+        candles=candles,
+        digest=candle_digest(candles),
+        quality=DataQuality(
+            bars=len(candles),
+            gaps=int(np.count_nonzero(flags)),
+            zero_volume_bars=int((volume == 0).sum()) if volume is not None else 0,
+            volume_known=volume is not None,
+        ),
+        periods_per_year=periods_per_year(candles, config.execution.periods_per_year, calendar),
+        calendar=calendar,
+        report=dataset.report,
     )
-    periods = periods_per_year(candles, config.execution.periods_per_year, calendar)
-    return LoadedSlice(candles, quality, periods, calendar, dataset.report, tuple(warnings))
 
 
 def _adjusted(dataset: Dataset, config: RunConfig) -> Candles:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from engine.config import TIMEFRAME_MS
-from engine.data.read_csv import PRICES, RawTable
+from engine.data.raw import PRICES, FileLimits, RawTable
 from engine.data.timestamps import ParsedTimes, parse_times
 from engine.errors import DataError
 from engine.records import ArrayRecord, Candles
@@ -30,11 +30,16 @@ RULES = {
 
 @dataclass(frozen=True, slots=True)
 class ReadOptions:
-    """What a file does not say about itself."""
+    """What a file does not say about itself, and how much of it is read.
+
+    ``date_format`` is for times that are text; ``decimal`` is ``.`` or ``,`` for numbers that are.
+    """
 
     timezone: str = "UTC"
     date_format: str | None = None
     on_bad_rows: str = "refuse"
+    decimal: str | None = None
+    limits: FileLimits = field(default_factory=FileLimits)
 
 
 @dataclass
@@ -51,6 +56,11 @@ class QualityReport:
         if len(rows):
             self.counts[rule] = self.counts.get(rule, 0) + len(rows)
             self.first_rows[rule] = [int(row) for row in np.sort(rows)[:SHOWN_ROWS]]
+
+    def note_count(self, rule: str, count: int) -> None:
+        """Count bars that are reported and kept."""
+        if count:
+            self.counts[rule] = count
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,9 +92,7 @@ def normalize(
         _refuse(raw.name, report, options)
         raise DataError(f"{raw.name}: {NOTHING_LEFT}")
     try:
-        times = parse_times(
-            raw.time_text, timezone=options.timezone, date_format=options.date_format
-        )
+        times = parse_times(raw.times, timezone=options.timezone, date_format=options.date_format)
     except DataError as fault:
         raise DataError(f"{raw.name}: {fault}") from None
     columns = {title: raw.columns[title] for title in raw.columns if not _is_empty(raw, title)}

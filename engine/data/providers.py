@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from engine.config import SYMBOL_PATTERN, TIMEFRAME_MS, RunConfig
 from engine.data.normalize import Dataset, ReadOptions, normalize
-from engine.data.read_csv import read_csv
+from engine.data.read_file import read_file
 from engine.errors import DataError
 from engine.registry import Params, Registry
 
@@ -78,7 +78,8 @@ class FileProvider:
     def read(self, symbol: str, timeframe: str | None, on_bad_rows: str) -> Dataset:
         """Return the file's candles; ``timeframe`` None takes the one that its bars tell."""
         options = dataclasses.replace(self.options, on_bad_rows=on_bad_rows)
-        return normalize(read_csv(self.path), symbol=symbol, timeframe=timeframe, options=options)
+        raw = read_file(self.path, options)
+        return normalize(raw, symbol=symbol, timeframe=timeframe, options=options)
 
 
 def content_sha256(path: Path) -> str:
@@ -114,12 +115,12 @@ def describe(provider: str, dataset: Dataset) -> DatasetInfo:
 
 
 def guess_name(path: Path) -> tuple[str, str | None]:
-    """Return symbol and timeframe as a file's name tells them: ``SPX_1d.csv``, ``SPX.csv``.
+    """Return symbol and timeframe as a file's name tells them: ``SPX_1d.csv``, ``SPX.csv.gz``.
 
     Raises
         DataError where the name holds no valid symbol.
     """
-    stem = re.sub(r"\.(csv|parquet)(\.gz)?$", "", path.name, flags=re.IGNORECASE)
+    stem = re.sub(r"(\.(csv|tsv|txt|parquet|pq))?(\.gz)?$", "", path.name, flags=re.IGNORECASE)
     symbol, _, tail = stem.rpartition("_")
     if symbol and tail.lower() in TIMEFRAME_MS:
         timeframe: str | None = tail.lower()

@@ -1,9 +1,10 @@
-"""CSV files to columns: which column is what, and which cells are not numbers."""
+"""Text files of candles to columns, block by block and row by row within bounds."""
 
-import csv
+import codecs
+import io
+import itertools
 import re
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,140 +12,214 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
-from engine.data.columns import as_numpy
+from engine.data.columns import as_numpy, is_null, joined
+from engine.data.decimals import Numbers
+from engine.data.layouts import BINANCE_TIME, Layout, find_layout
+from engine.data.raw import FileLimits, NumericTimes, RawTable
+from engine.data.timestamps import join_clock
 from engine.errors import DataError
 
 if TYPE_CHECKING:
-    from engine.records import Floats, Integers
+    from _typeshed import WriteableBuffer
 
-TIME_TITLES = ("date", "datetime", "time", "timestamp")
-COLUMN_TITLES = {
-    "open": "open",
-    "high": "high",
-    "low": "low",
-    "close": "close",
-    "volume": "volume",
-    "adjclose": "adj_close",
-    "adjustedclose": "adj_close",
-    "vwap": "vwap",
-}
-PRICES = ("open", "high", "low", "close")
 EMPTY_CELLS = ["", "null", "NULL", "None", "NA", "N/A", "-"]
-NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
-MAX_LINE_BYTES = 65_536
+BLOCK_BYTES = 1 << 20
+MAX_CELL = 64
+CELL = r"(?s)^.{0,64}$"
+MICROSECONDS = 10**14  # above it an epoch is in µs: 1e14 ms is the year 5138
+UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
-@dataclass(frozen=True, eq=False)
-class RawTable:
-    """A file's rows as they stand: times as text, the other columns as float64 (n,).
+def read_csv(
+    file: io.BufferedReader,
+    name: str,
+    *,
+    decimal: str | None = None,
+    date_format: str | None = None,
+    limits: FileLimits | None = None,
+) -> RawTable:
+    """Return the columns of a text file with a header, or of Binance's without.
 
-    A cell that is empty or no number is NaN. ``row`` (n,) counts from 1 under the header;
-    ``ragged`` lists the rows that were left out for a wrong number of cells.
-    """
-
-    name: str
-    time_text: pa.Array
-    columns: dict[str, "Floats"]
-    row: "Integers"
-    ragged: tuple[int, ...]
-
-
-def read_csv(path: Path) -> RawTable:
-    """Return the columns of a CSV file with a header.
-
+    Parameters
+        name: the file's, for messages
+        decimal: the decimal mark, where the numbers do not tell it
+        date_format: where given, dates and times of two columns are joined as they are
     Raises
-        DataError where the file is missing, empty, not text, or lacks a column.
+        DataError where the file is empty, not text, lacks a column, or goes beyond ``limits``.
     """
-    header = _header(path)
-    places = _places(path.name, header)
-    ragged: list[int] = []
+    limits = limits or FileLimits()
+    blocks = _blocks(_as_utf8(file, name), limits.max_line_bytes)
+    first = next(blocks, b"").removeprefix(codecs.BOM_UTF8)
+    line, body = _first_line(name, first, limits)
+    layout = find_layout(name, line)
+    rows = _Rows(name, layout, decimal, limits)
+    for block in itertools.chain([body if layout.has_header else line.encode() + body], blocks):
+        rows.add(block)
+    return rows.table(as_they_are=date_format is not None)
 
-    def leave_out(row: pa_csv.InvalidRow) -> str:
-        ragged.append((row.number or 0) - 1)  # pyarrow counts the header as the first row
-        return "skip"
 
-    names = [str(index) for index in range(len(header))]
+def _as_utf8(file: io.BufferedReader, name: str) -> io.BufferedReader:
+    if file.peek(2)[:2] in UTF16_MARKS:
+        return io.BufferedReader(_FromUtf16(file, name), BLOCK_BYTES)
+    return file
+
+
+class _FromUtf16(io.RawIOBase):
+    """The UTF-8 of a text in UTF-16."""
+
+    def __init__(self, file: io.BufferedReader, name: str) -> None:
+        self._file = file
+        self._name = name
+        self._decoder = codecs.getincrementaldecoder("utf-16")()
+        self._rest = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: "WriteableBuffer") -> int:
+        view = memoryview(buffer)
+        while not self._rest:
+            data = self._file.read(BLOCK_BYTES)
+            try:
+                self._rest = self._decoder.decode(data, final=not data).encode()
+            except UnicodeError:
+                raise DataError(f"{self._name} is not a text file in UTF-16") from None
+            if not data:
+                break
+        n_bytes = min(len(view), len(self._rest))
+        view[:n_bytes] = self._rest[:n_bytes]
+        self._rest = self._rest[n_bytes:]
+        return n_bytes
+
+
+def _blocks(file: io.BufferedReader, max_line_bytes: int) -> Iterator[bytes]:
+    """Yield whole lines, about a megabyte at a time; a line that is too long may be in pieces."""
+    rest, end = b"", b""
+    while chunk := file.read(BLOCK_BYTES):
+        # Old spreadsheets end lines with a bare CR.
+        end = end or (b"\n" if b"\n" in chunk or b"\r" not in chunk else b"\r")
+        block = rest + chunk
+        cut = block.rfind(end) + 1
+        rest = block[cut:]
+        if len(rest) > max_line_bytes:
+            cut, rest = len(block), b""
+        if cut:
+            yield block[:cut]
+    if rest:
+        yield rest
+
+
+def _first_line(name: str, block: bytes, limits: FileLimits) -> tuple[str, bytes]:
+    """Return the line that a header stands in, and what comes after it."""
+    if not block.strip():
+        raise DataError(f"{name} has no header" if block else f"{name} is empty")
+    # A spreadsheet may put the separator before the header.
+    block = re.sub(rb'^[\r\n]*"?sep=[,;|\t]"?(?=[\r\n])', b"", block).lstrip(b"\r\n")
+    line = re.split(rb"[\r\n]", block[: limits.max_line_bytes + 1], maxsplit=1)[0]
     try:
-        table = pa_csv.read_csv(
-            path,
-            # One thread: only then does a row know its number.
-            read_options=pa_csv.ReadOptions(column_names=names, skip_rows=1, use_threads=False),
-            parse_options=pa_csv.ParseOptions(invalid_row_handler=leave_out),
-            convert_options=pa_csv.ConvertOptions(
-                column_types=dict.fromkeys(names, pa.string()),
-                include_columns=[names[index] for index in places.values()],
-                strings_can_be_null=True,
-                null_values=EMPTY_CELLS,
-            ),
-        ).combine_chunks()
-    except pa.ArrowException as fault:
-        raise DataError(f"{path.name} cannot be read as CSV: {_first_line(fault)}") from None
-    if table.num_rows == 0 and not ragged:
-        raise DataError(f"{path.name} has no rows under its header")
-    text = {title: _flat(table.column(names[index])) for title, index in places.items()}
-    row = np.arange(1, table.num_rows + len(ragged) + 1)
-    return RawTable(
-        name=path.name,
-        time_text=text.pop("time"),
-        columns={title: _numbers(cells) for title, cells in text.items()},
-        row=np.delete(row, np.asarray(ragged, dtype=np.int64) - 1) if ragged else row,
-        ragged=tuple(ragged),
-    )
-
-
-def _header(path: Path) -> list[str]:
-    try:
-        with path.open("rb") as file:
-            line = file.readline(MAX_LINE_BYTES)
-    except FileNotFoundError:
-        raise DataError(f"there is no file {path.name}") from None
-    except OSError as fault:
-        reason = (fault.strerror or "unreadable").lower()
-        raise DataError(f"{path.name} cannot be read: {reason}") from None
-    if not line.strip():
-        raise DataError(f"{path.name} is empty" if not line else f"{path.name} has no header")
-    try:
-        text = line.decode("utf-8-sig")
+        text = line.decode()
     except UnicodeDecodeError:
-        raise DataError(f"{path.name} is not a text file in UTF-8") from None
-    if "\0" in text or len(line) == MAX_LINE_BYTES:
-        raise DataError(f"{path.name} is not a CSV file with a header line")
-    return next(csv.reader([text.rstrip("\r\n")]))
+        raise DataError(f"{name} is not a text file in UTF-8") from None
+    if "\0" in text or len(line) > limits.max_line_bytes:
+        raise DataError(f"{name} is not a CSV file with a header line")
+    return text, block[len(line) :]
 
 
-def _places(name: str, header: list[str]) -> dict[str, int]:
-    """Return which column each title stands in."""
-    places: dict[str, int] = {}
-    for index, title in enumerate(header):
-        key = re.sub(r"[^a-z]", "", title.lower())
-        known = "time" if key in TIME_TITLES else COLUMN_TITLES.get(key)
-        if known is None:
-            continue
-        if known in places:
-            raise DataError(f"{name} has two columns for {known}")
-        places[known] = index
-    if "time" not in places and not header[0].strip():
-        places["time"] = 0
-    missing = [title for title in ("time", *PRICES) if title not in places]
-    if missing:
-        raise DataError(f"{name} lacks the column {', '.join(missing)}; its header is: "
-                        f"{', '.join(header)[:120]}")  # fmt: skip
-    return places
+class _Rows:
+    """The rows of a text file, as its blocks come."""
 
+    def __init__(self, name: str, layout: Layout, decimal: str | None, limits: FileLimits) -> None:
+        self._name = name
+        self._layout = layout
+        self._limits = limits
+        self._numbers = Numbers(
+            name,
+            decimal=decimal or layout.decimal,
+            comma_separated=layout.separator == ",",
+        )
+        self._times: dict[str, list[pa.Array]] = {"time": [], "clock": []}
+        self._ragged: list[int] = []
+        self._n_rows = 0
 
-def _flat(column: pa.ChunkedArray) -> pa.Array:
-    if column.num_chunks == 1:
-        return column.chunk(0)
-    return pa.concat_arrays(column.chunks or [pa.nulls(0, column.type)])
+    def add(self, block: bytes) -> None:
+        """Take the rows of whole lines."""
+        if not block.strip(b"\r\n"):
+            return
+        self._check_lines(block)
+        ragged: list[int] = []
 
+        def leave_out(row: pa_csv.InvalidRow) -> str:
+            ragged.append(row.number)
+            return "skip"
 
-def _numbers(cells: pa.Array) -> "Floats":
-    cells = pc.utf8_trim_whitespace(cells)
-    readable = pc.match_substring_regex(cells, NUMBER)
-    known = pc.if_else(readable, cells, pa.nulls(len(cells), pa.string()))
-    values: Floats = as_numpy(known.cast(pa.float64()))
-    return values
+        columns = self._columns(block, leave_out)
+        n_rows = len(columns["time"]) + len(ragged)
+        if b'"' in block and n_rows != sum(1 for line in block.splitlines() if line):
+            self._refuse_line(block, "opens a quote that its line does not close", _odd_quotes)
+        self._ragged += [self._n_rows + number for number in ragged]
+        self._n_rows += n_rows
+        if self._n_rows > self._limits.max_rows:
+            raise DataError(f"{self._name} has more than {self._limits.max_rows:,} rows")
+        for title in columns.keys() & self._times:
+            self._times[title].append(columns.pop(title))
+        self._numbers.add(columns)
 
+    def table(self, *, as_they_are: bool) -> RawTable:
+        """Return all rows."""
+        if not self._n_rows:
+            raise DataError(f"{self._name} has no rows under its header")
+        row = np.arange(1, self._n_rows + 1)
+        text = joined(self._times["time"])
+        if self._times["clock"]:
+            text = join_clock(text, joined(self._times["clock"]), as_they_are=as_they_are)
+        return RawTable(
+            name=self._name,
+            times=text if self._layout.has_header else _binance_times(text),
+            columns=self._numbers.columns(),
+            row=np.delete(row, np.asarray(self._ragged, dtype=np.int64) - 1),
+            ragged=tuple(self._ragged),
+        )
 
-def _first_line(fault: Exception) -> str:
-    return str(fault).partition("\n")[0][:160]
+    def _columns(self, block: bytes, leave_out: object) -> dict[str, pa.Array]:
+        names = [str(index) for index in range(self._layout.n_columns)]
+        places = self._layout.places
+        try:
+            table = pa_csv.read_csv(
+                pa.BufferReader(block),
+                # One thread: only then does a row know its number.
+                read_options=pa_csv.ReadOptions(
+                    column_names=names, use_threads=False, block_size=len(block) + 1
+                ),
+                parse_options=pa_csv.ParseOptions(
+                    delimiter=self._layout.separator, invalid_row_handler=leave_out
+                ),
+                convert_options=pa_csv.ConvertOptions(
+                    column_types={names[index]: pa.string() for index in places.values()},
+                    include_columns=[names[index] for index in places.values()],
+                    strings_can_be_null=True,
+                    null_values=EMPTY_CELLS,
+                ),
+            )
+        except pa.ArrowException as fault:
+            reason = str(fault).partition("\n")[0][:160]
+            raise DataError(f"{self._name} cannot be read as CSV: {reason}") from None
+        return {title: _cells(table.column(names[index])) for title, index in places.items()}
+
+    def _check_lines(self, block: bytes) -> None:
+        limit = self._limits.max_line_bytes
+        end = b"\n" if b"\n" in block else b"\r"
+        start = 0
+        while len(block) - start > limit:
+            start = block.rfind(end, start, start + limit + 1) + 1
+            if not start:
+                what = f"is longer than {limit:,} bytes"
+                self._refuse_line(block, what, lambda line: len(line) > limit)
+        try:
+            block.decode()
+        except UnicodeDecodeError:
+            self._refuse_line(block, "is not text in UTF-8", _not_utf8)
+
+    def _refuse_line(self, block: bytes, what: str, is_bad: "Callable[[bytes], bool]") -> None:
+        lines = [line for line in block.splitlines() if line]
+        bad = [self._n_rows + i for i, line in enumerate(lines, start=1) if is_bad(line)]
+        ...

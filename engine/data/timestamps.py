@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from engine.data.columns import as_numpy
+from engine.data.raw import NumericTimes
 from engine.data.zones import zone
 from engine.errors import DataError
 
@@ -18,13 +19,17 @@ CLOCK = (
     r"(?:[T ]+(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:\.(?P<part>\d{1,9}))?)?)?"
 )
 OFFSET = r" ?(?P<offset>Z|[+-]\d{2}:?\d{2}|[+-]\d{2})?"
-YEAR_FIRST = r"^(?P<a>\d{4})[-/](?P<b>\d{1,2})[-/](?P<c>\d{1,2})" + CLOCK + OFFSET + "$"
+YEAR_FIRST = r"^(?P<a>\d{4})[-/.](?P<b>\d{1,2})[-/.](?P<c>\d{1,2})" + CLOCK + OFFSET + "$"
 YEAR_LAST = r"^(?P<a>\d{1,2})[-/.](?P<b>\d{1,2})[-/.](?P<c>\d{4})" + CLOCK + OFFSET + "$"
-COMPACT = r"^(?P<a>\d{4})(?P<b>\d{2})(?P<c>\d{2})" + CLOCK + OFFSET + "$"
+COMPACT_CLOCK = (
+    r"(?:[T ]+(?P<hour>\d{2}):?(?P<minute>\d{2})(?::?(?P<second>\d{2})(?:\.(?P<part>\d{1,9}))?)?)?"
+)
+COMPACT = r"^(?P<a>\d{4})(?P<b>\d{2})(?P<c>\d{2})" + COMPACT_CLOCK + OFFSET + "$"
 EPOCH = r"^(?P<epoch>-?\d{9,19})(?:\.0*)?$"
 # An epoch's unit by its size: 1e11 s is the year 5138, 1e11 ms is 1973. Above all it is ns.
 EPOCH_UNITS = ((10**11, 1000, 1), (10**14, 1, 1), (10**17, 1, 1000))
 DAY_MS = 86_400_000
+FIRST_MS, LAST_MS = -62_135_596_800_000, 253_402_300_799_999  # the years 1 to 9999
 
 
 @dataclass(frozen=True)
@@ -32,7 +37,8 @@ class ParsedTimes:
     """UTC epoch ms (n,) int64, and two (n,) bool of times that are not to be used.
 
     ``unreadable`` is no time at all; ``impossible`` a local time that the zone's clocks skipped, or
-    passed twice without the rows telling which pass it was.
+    passed twice without the rows telling which pass it was. No calendar shows a time beyond the
+    years 1 to 9999, which is unreadable too.
     """
 
     ts: "Integers"
@@ -42,13 +48,18 @@ class ParsedTimes:
     def __post_init__(self) -> None:
         if len(self.impossible) != len(self.ts):
             object.__setattr__(self, "impossible", np.zeros(len(self.ts), dtype=np.bool_))
+        beyond = (self.ts < FIRST_MS) | (self.ts > LAST_MS)
+        if beyond.any():
+            object.__setattr__(self, "unreadable", self.unreadable | beyond)
 
 
-def parse_times(text: pa.Array, *, timezone: str, date_format: str | None) -> ParsedTimes:
+def parse_times(
+    times: pa.Array | NumericTimes, *, timezone: str, date_format: str | None
+) -> ParsedTimes:
     """Return the column's times; the layout of most rows is the layout of the column.
 
     Parameters
-        text: (n,) strings, null where empty
+        times: (n,) strings, null where empty; or numbers, which need no layout
         timezone: IANA zone of times that carry no offset
         date_format: ``strptime`` format that settles what the column leaves open
     Raises
@@ -56,7 +67,10 @@ def parse_times(text: pa.Array, *, timezone: str, date_format: str | None) -> Pa
         for an unknown zone.
     """
     zone(timezone)
-    text = pc.utf8_trim_whitespace(text)
+    if isinstance(times, NumericTimes):
+        parsed = ParsedTimes(times.ms, times.missing)
+        return parsed if times.zoned else _localized(parsed, ~parsed.unreadable, timezone)
+    text = pc.utf8_trim_whitespace(times)
     if date_format is not None:
         return _parse_with_format(text, timezone, date_format)
     layouts = (YEAR_FIRST, YEAR_LAST, COMPACT, EPOCH)
@@ -88,7 +102,7 @@ def _from_epoch(digits: pa.Array, read: "Booleans") -> "Integers":
     except pa.ArrowInvalid:
         message = "the time column holds numbers too large for any epoch unit"
         raise DataError(message) from None
-    largest = int(np.abs(values[read]).max())
+    largest = max(int(values[read].max()), -int(values[read].min()))
     for bound, factor, divisor in EPOCH_UNITS:
         if largest < bound:
             return values * factor // divisor
@@ -159,6 +173,30 @@ def _month_first(first: "Integers", second: "Integers") -> bool:
         )
         raise DataError(message)
     return day_second
+
+
+def join_clock(dates: pa.Array, clocks: pa.Array, *, as_they_are: bool) -> pa.Array:
+    """Return dates and times of day (n,) as one text each, null where either is.
+
+    A time of day without colons (``HHMMSS``, ``HHMM``) gets its leading zeros back, which numbers
+    lose; ``as_they_are`` leaves both for a ``date_format`` to read.
+    """
+    blank = pc.replace_substring_regex(dates, "(?s)^.*$", " ")
+    if as_they_are:
+        return pc.binary_join_element_wise(dates, clocks, blank)
+    clocks = pc.utf8_trim_whitespace(clocks)
+    bare = clocks.filter(pc.match_substring_regex(clocks, r"^\d{1,6}$"))
+    n_digits = int(as_numpy(pc.utf8_length(bare)).max(initial=0))
+    width = 6 if n_digits > 4 or not _any(bare, "[1-9]") else 4
+    padded = pc.utf8_lpad(clocks, width, "0")
+    clocks = pc.if_else(pc.match_substring_regex(clocks, r"^\d{1,6}$"), padded, clocks)
+    clocks = pc.replace_substring_regex(clocks, r"^(\d{2})(\d{2})(\d{2})?$", r"\1:\2:\3")
+    clocks = pc.replace_substring_regex(clocks, ":$", "")
+    return pc.binary_join_element_wise(pc.utf8_trim_whitespace(dates), clocks, blank)
+
+
+def _any(text: pa.Array, pattern: str) -> bool:
+    return bool(as_numpy(pc.match_substring_regex(text, pattern)).any())
 
 
 def local_to_utc(local_ms: "Integers", timezone: str) -> "tuple[Integers, Booleans]":

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from engine.config import ExecutionConfig
-from engine.errors import ConfigError, DataError
+from engine.errors import ConfigError, DataError, PluginError
 from engine.execution import kernel as imported_kernel
 from engine.execution.slippage import SlippageCoefficients, SlippageModel, constant
 from engine.execution.trades import round_trips
@@ -92,9 +92,10 @@ def simulate(
     loop = load_kernel(kernel_choice()) if kernel is None else kernel
     n = len(candles)
     # Interpreted, a memoryview hands out Python floats; numpy scalars are slower and warn.
+    name = config.slippage_model.name if config.slippage_model else ""
     view: Callable[[Any], Any] = (lambda array: array) if kernel_is_compiled(loop) else memoryview
     account, terms = loop.Account(config.initial_cash), _terms(loop, config)
-    bars = _bars(loop, view, candles, weights, config, _coefficients(candles, slippage_model))
+    bars = _bars(loop, view, candles, weights, config, _coefficients(candles, slippage_model, name))
     written = {name: np.empty(n) for name in ("position", "cash", "equity")}
     borrow = np.zeros(n if config.borrow_bps else 0)
     curve = loop.Curve(*map(view, (*written.values(), borrow)))
@@ -134,7 +135,7 @@ def _bars(
     return loop.Bars(*map(view, (*arrays, coefficients.spread, coefficients.impact)))
 
 
-def _coefficients(candles: Candles, model: SlippageModel | None) -> SlippageCoefficients:
+def _coefficients(candles: Candles, model: SlippageModel | None, name: str) -> SlippageCoefficients:
     if model is None:
         return SlippageCoefficients(constant(0.0, len(candles)), constant(0.0, len(candles)))
     if model.needs_volume and candles.volume is None:
@@ -143,7 +144,12 @@ def _coefficients(candles: Candles, model: SlippageModel | None) -> SlippageCoef
             "take spread_pct or none"
         )
         raise ConfigError.of("execution.slippage_model", message)
-    return model.coefficients(candles)
+    coefficients = model.coefficients(candles)
+    for values in (coefficients.spread, coefficients.impact):
+        if values.shape != (len(candles),) or not (values.min() >= 0 and values.max() < np.inf):
+            message = f"the slippage model {name} must return finite coefficients ≥ 0 for each bar"
+            raise PluginError(message)
+    return coefficients
 
 
 def _terms(loop: ModuleType, config: ExecutionConfig) -> Any:

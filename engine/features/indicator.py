@@ -1,12 +1,14 @@
 """Features: what indicators compute, shifted by one bar before anything can read it."""
 
+import functools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from engine.errors import ConfigError, DataError
+from engine.caches import BoundedCache
+from engine.errors import ConfigError, DataError, PluginError
 from engine.records import CancelCheck, Candles, freeze
 from engine.registry import Params, Registry
 
@@ -44,10 +46,14 @@ class FeatureSpec:
 
 @dataclass(frozen=True, eq=False)
 class Feature:
-    """A checked indicator, ready to compute; ``column`` is its name, or that of its columns."""
+    """A checked indicator, ready to compute; ``column`` is its name, or that of its columns.
+
+    ``key`` names all that its series depend on beside the candles and the bars in a year.
+    """
 
     column: str
     indicator: Indicator
+    key: tuple[str, str, str | None]
 
 
 def build_feature(spec: FeatureSpec, field_name: str) -> Feature:
@@ -61,7 +67,8 @@ def build_feature(spec: FeatureSpec, field_name: str) -> Feature:
         indicator = indicators.build(spec.name, params)
     except ValueError as fault:
         raise ConfigError.of(f"{field_name}.params", str(fault)) from None
-    return Feature(column_name(spec.name, params), indicator)
+    key = (spec.name, params.model_dump_json(), indicators.source(spec.name))
+    return Feature(column_name(spec.name, params), indicator, key)
 
 
 def column_name(name: str, params: Params) -> str:
@@ -94,25 +101,49 @@ def shift(series: "Floats") -> "Floats":
 
 
 def compute_features(
-    features: Iterable[Feature], inputs: IndicatorInput, check_cancelled: CancelCheck
+    features: Iterable[Feature],
+    inputs: IndicatorInput,
+    check_cancelled: CancelCheck,
+    cache: BoundedCache | None = None,
+    digest: str = "",
 ) -> "dict[str, Floats]":
     """Return every feature's columns by name, shifted, read-only, (n_bars,) float64.
 
+    With a ``cache``, series computed before for candles of the same ``digest`` are taken from it.
+
     Raises
-        DataError where an indicator needs a volume that the candles do not have.
+        DataError where an indicator needs a volume that the candles do not have; PluginError where
+        its series are not one number a bar.
     """
     columns: dict[str, Floats] = {}
     for feature in features:
         check_cancelled()
-        if feature.indicator.needs_volume and inputs.candles.volume is None:
-            message = (
-                f"{feature.column} needs volume, which {inputs.candles.symbol} "
-                f"{inputs.candles.timeframe} does not have"
-            )
-            raise DataError(message)
-        for output, series in feature.indicator.compute(inputs).items():
-            columns["_".join(filter(None, [feature.column, output]))] = shift(series)
+        if cache is None:
+            columns |= _shifted(feature, inputs)
+        else:
+            key = (digest, inputs.periods_per_year, feature.column, feature.key)
+            make = functools.partial(_shifted, feature, inputs)
+            cached: dict[str, Floats] = cache.get_or_make(key, make, _size)
+            columns |= cached
     return columns
+
+
+def _shifted(feature: Feature, inputs: IndicatorInput) -> "dict[str, Floats]":
+    candles = inputs.candles
+    if feature.indicator.needs_volume and candles.volume is None:
+        name = f"{candles.symbol} {candles.timeframe}"
+        raise DataError(f"{feature.column} needs volume, which {name} does not have")
+    columns = {}
+    for output, series in feature.indicator.compute(inputs).items():
+        if np.shape(series) != candles.close.shape:
+            message = f"the indicator {feature.column} must return one number for each bar"
+            raise PluginError(message)
+        columns["_".join(filter(None, [feature.column, output]))] = shift(series)
+    return columns
+
+
+def _size(columns: "dict[str, Floats]") -> int:
+    return sum(series.nbytes for series in columns.values())
 
 
 def first_defined_bar(columns: "Iterable[Floats]", n_bars: int) -> int:

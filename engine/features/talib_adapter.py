@@ -1,15 +1,21 @@
-"""Every TA-Lib function as an indicator, from what TA-Lib says of itself."""
+"""Every TA-Lib function as an indicator, from what TA-Lib says of itself.
+
+May be used from any thread: an indicator calls a plain function with arguments that never change.
+"""
 
 import functools
+import struct
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pydantic import AliasChoices, Field, create_model
 
 from engine.features.indicator import Indicator, IndicatorInput, indicators
-from engine.registry import MAX_INTEGER, Params
+from engine.records import freeze
+from engine.registry import Params
 
 
 def _import_without_frames() -> Any:
@@ -34,49 +40,68 @@ _talib = _import_without_frames()
 if TYPE_CHECKING:
     from engine.records import Floats
 
-# MAVP reads a series of periods beside the prices, which no configuration can name.
-LEFT_OUT = ("MAVP",)
-REAL_ABOVE = 3e37  # TA-Lib's own bound for a real parameter
+# Why a function is no indicator. What each bar of MAVP averages over comes from a second series,
+# which a configuration has no way to name; one period for all bars would be ``ma`` by another name.
+LEFT_OUT: Mapping[str, str] = {
+    "MAVP": "reads a series of periods beside the prices, which a configuration cannot name"
+}
+# What a user should know beyond a function's title, such as where candles without a fault give no
+# number even after the warm-up.
+NOTES: Mapping[str, str] = {
+    "ACOS": "null where the price is above 1",
+    "ASIN": "null where the price is above 1",
+    "COSH": "null where the price is above 710",
+    "EXP": "null where the price is above 709",
+    "SINH": "null where the price is above 710",
+    "RVOL": "null where no bar of the window before has volume",
+    "VWMA": "null where no bar of the window has volume",
+    "MA": f"MAVP, of variable period, is left out: it {LEFT_OUT['MAVP']}",
+}
+MOVING_AVERAGE = 3  # TA-Lib's kind of parameter that is one of a list: only types of average are
+# The smallest integer and -4e37 stand for “the default” in TA-Lib; every range ends before them.
+INTEGER_OUTSIDE = 1 << 31
+REAL_OUTSIDE = 4e37
+
+_one_bar = np.ones(1)
+freeze(_one_bar)
+_building = threading.Lock()
 
 
 class TalibIndicator:
     """One TA-Lib function with its parameters."""
 
     def __init__(self, function_name: str, params: Params) -> None:
-        # An abstract function keeps state, so it is this object's own.
-        self._function = _talib.abstract.Function(function_name)
+        # Objects of the abstract interface keep state for each thread, so none is kept.
+        function = _talib.abstract.Function(function_name)
         self._compute: Callable[..., Any] = getattr(_talib, function_name)
+        self._inputs = _input_columns(function.info)
+        self._outputs: list[str] = function.output_names
         self._params = params.model_dump()
-        self._inputs = _input_columns(self._function.info)
         self.needs_volume = "volume" in self._inputs
-        self._check()
-
-    def _check(self) -> None:
-        one_bar = np.ones(1)
-        try:
-            self._compute(*[one_bar for _ in self._inputs], **self._params)
-        except Exception:  # noqa: BLE001  # TA-Lib raises nothing more specific
+        if not _takes(function_name, self._params):
             given = ", ".join(f"{name} {value}" for name, value in self._params.items())
-            message = f"TA-Lib does not take {given} for {self._function.info['display_name']}"
-            raise ValueError(message) from None
+            message = f"TA-Lib does not take {given} for {function.info['display_name']}"
+            raise ValueError(message)
+        function.parameters = self._params
+        self._lookback: int = function.lookback
 
     def compute(self, inputs: IndicatorInput) -> "dict[str, Floats]":
         """Return the function's outputs, null before its lookback."""
         columns = [getattr(inputs.candles, name) for name in self._inputs]
         outputs = self._compute(*columns, **self._params)
-        names = self._function.output_names
-        if len(names) == 1:
+        if len(self._outputs) == 1:
             return {"": self._masked(outputs)}
-        return {name: self._masked(series) for name, series in zip(names, outputs, strict=True)}
+        return {
+            name: self._masked(series) for name, series in zip(self._outputs, outputs, strict=True)
+        }
 
     def _masked(self, series: Any) -> "Floats":
-        if series.dtype == np.float64:
+        if series.dtype == np.float64:  # TA-Lib has put NaN there
             floats: Floats = series
             return floats
         # Whole-number outputs hold 0, not NaN, before the first defined bar.
-        self._function.parameters = self._params
         floats = series.astype(np.float64)
-        floats[: self._function.lookback] = np.nan
+        floats[: self._lookback] = np.nan
         return floats
 
 
@@ -87,26 +112,106 @@ def _input_columns(info: Any) -> list[str]:
     return columns
 
 
+@functools.cache
+def _n_inputs(function_name: str) -> int:
+    return len(_input_columns(_talib.abstract.Function(function_name).info))
+
+
+def _takes(function_name: str, params: Mapping[str, object]) -> bool:
+    """Tell whether TA-Lib takes these parameters; it checks them before it looks at a bar."""
+    bars = [_one_bar] * _n_inputs(function_name)
+    try:
+        getattr(_talib, function_name)(*bars, **params)
+    except Exception as error:  # TA-Lib raises nothing more specific
+        if "TA_BAD_PARAM" in str(error):
+            return False
+        raise
+    return True
+
+
+def _range(function_name: str, name: str, default: float) -> tuple[float, float]:
+    """Return the lowest and the highest value that TA-Lib takes for one parameter.
+
+    TA-Lib's C tables hold them, but its Python wrapper does not pass them on; so the function is
+    asked. The values it takes lie around its default without a hole, whatever the others are.
+    """
+
+    def taken(value: float) -> bool:
+        return _takes(function_name, {name: value})
+
+    if isinstance(default, int):
+        low, high = (_edge(taken, default, end) for end in (-INTEGER_OUTSIDE, INTEGER_OUTSIDE))
+        return low, high
+    start, outside = _ordinal(default), _ordinal(REAL_OUTSIDE)
+    low, high = (
+        _edge(lambda place: taken(_real(place)), start, end) for end in (-outside, outside)
+    )
+    return _real(low), _real(high)
+
+
+def _edge(taken: Callable[[int], bool], inside: int, outside: int) -> int:
+    """Return the last integer that is taken on the way from ``inside`` to ``outside``."""
+    while abs(outside - inside) > 1:
+        middle = (inside + outside) // 2
+        if taken(middle):
+            inside = middle
+        else:
+            outside = middle
+    return inside
+
+
+def _ordinal(value: float) -> int:
+    """Return the place of a number among all floats, 0 at 0: halving it finds an edge exactly."""
+    (place,) = struct.unpack("<q", struct.pack("<d", abs(value)))
+    return -int(place) if value < 0 else int(place)
+
+
+def _real(ordinal: int) -> float:
+    (value,) = struct.unpack("<d", struct.pack("<q", abs(ordinal)))
+    return -float(value) if ordinal < 0 else float(value)
+
+
 def _params_model(function_name: str) -> type[Params]:
     fields: dict[str, Any] = {}
-    for name, default in _talib.abstract.Function(function_name).info["parameters"].items():
-        alias = AliasChoices(name, "length") if name == "timeperiod" else None
-        if isinstance(default, int):
-            fields[name] = (
-                int,
-                Field(default, ge=-MAX_INTEGER, le=100_000, validation_alias=alias),
-            )
-        else:
-            fields[name] = (float, Field(default, ge=-REAL_ABOVE, le=REAL_ABOVE))
+    parameters = _talib.abstract.Function(function_name).info["parameters"]
+    for place, (name, default) in enumerate(parameters.items()):
+        # The one way to the help text; Function keeps it to itself.
+        told = _talib.abstract._ta_lib._ta_getOptInputParameterInfo(  # noqa: SLF001
+            function_name.encode(), place
+        )
+        low, high = _range(function_name, name, default)
+        description = told["help"].removesuffix(".")
+        if told["type"] == MOVING_AVERAGE:
+            types = (f"{n} {_talib.MA_Type[n]}" for n in range(int(low), int(high) + 1))
+            description += f": {', '.join(types)}"
+        fields[name] = (
+            type(default),
+            Field(
+                default,
+                ge=low,
+                le=high,
+                title=told["display_name"],
+                description=description,
+                validation_alias=AliasChoices(name, "length") if name == "timeperiod" else None,
+            ),
+        )
     return create_model(f"{function_name}Params", __base__=Params, **fields)
 
 
-def _entry(function_name: str) -> tuple[Callable[[Any], Indicator], type[Params]]:
+@functools.cache
+def _make(function_name: str) -> tuple[Callable[[Any], Indicator], type[Params]]:
     def build(params: Params) -> Indicator:
         return TalibIndicator(function_name, params)
 
     build.__doc__ = _talib.abstract.Function(function_name).info["display_name"]
+    if function_name in NOTES:
+        build.__doc__ += f"; {NOTES[function_name]}"
     return build, _params_model(function_name)
+
+
+def _entry(function_name: str) -> tuple[Callable[[Any], Indicator], type[Params]]:
+    with _building:  # two threads that ask at once get one model, not two that are unequal
+        return _make(function_name)
 
 
 indicators.register_lazily(

@@ -4,6 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+import numpy as np
+
+from engine.errors import PluginError
 from engine.features import FeatureSpec, ShiftedCandles
 from engine.records import freeze
 from engine.registry import Registry
@@ -38,9 +41,18 @@ class Sizing(Protocol):
 sizing_models: Registry[Sizing] = Registry("sizing model")
 
 
-def target_weights(sizing: Sizing, view: SizingView) -> "Floats":
-    """Return W (n_bars,), W_t = S_t size_t: the signed fraction of equity to hold after bar t."""
-    weights = view.signals * sizing.sizes(view)
+def target_weights(sizing: Sizing, view: SizingView, name: str = "") -> "Floats":
+    """Return W (n_bars,), W_t = S_t size_t: the signed fraction of equity to hold after bar t.
+
+    Raises
+        PluginError where the sizes of the model ``name`` are not one finite number ≥ 0 a bar.
+    """
+    sizes = np.asarray(sizing.sizes(view))
+    valid = sizes.shape == view.signals.shape and sizes.dtype.kind in "fiu"
+    if not (valid and sizes.min() >= 0 and sizes.max() < np.inf):  # false for NaN too
+        message = f"the sizing model {name} must return a finite size of at least 0 for each bar"
+        raise PluginError(message)
+    weights: Floats = np.multiply(view.signals, sizes, dtype=np.float64)
     weights += 0.0  # a flat bar is 0, not -0
     freeze(weights)
     return weights

@@ -4,7 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+import numpy as np
+
+from engine.errors import PluginError
 from engine.features import FeatureSpec, ShiftedCandles
+from engine.records import freeze
 from engine.registry import Registry
 
 if TYPE_CHECKING:
@@ -30,3 +34,20 @@ class Strategy(Protocol):
 
 
 strategies: Registry[Strategy] = Registry("strategy")
+
+
+def compute_signals(strategy: Strategy, name: str, view: StrategyView) -> "Integers":
+    """Return the signals of a strategy (n_bars,) int64, read-only.
+
+    Raises
+        PluginError where they are not one of -1, 0 and +1 for each bar.
+    """
+    signals = np.asarray(strategy.signals(view))
+    valid = signals.shape == (len(view.candles),) and signals.dtype.kind in "fiub"
+    valid = valid and signals.min() >= -1 and signals.max() <= 1  # false for NaN too
+    whole: Integers = signals.astype(np.int64, copy=False) if valid else np.empty(0, np.int64)
+    if not valid or (signals.dtype.kind == "f" and (whole != signals).any()):
+        message = f"the strategy {name} must return -1, 0 or +1 for each bar"
+        raise PluginError(message)
+    freeze(whole)
+    return whole

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from engine.config import Limits, RunConfig
-from engine.data import FileProvider, LoadedSlice, guess_name, load, providers
+from engine.data import FileProvider, LoadedSlice, data_warnings, guess_name, load, providers
 from engine.data.sample import SampleProvider
 from engine.errors import DataError, DatasetNotFound, LimitError
 
@@ -138,7 +138,8 @@ def test_unknown_volume(load_file: Load) -> None:
     """A volume that is unknown has no zero bars."""
     loaded = load_file(_file(3, "2,3,1,2,2", "Adj Close"))
     assert (loaded.quality.zero_volume_bars, loaded.quality.volume_known) == (0, False)
-    assert loaded.warnings == ()
+    config = RunConfig.model_validate({"symbol": "X"})
+    assert list(data_warnings(config, loaded.quality)) == []
 
 
 @pytest.mark.parametrize(
@@ -152,8 +153,22 @@ def test_unknown_volume(load_file: Load) -> None:
 )
 def test_volume_all_zero(cells: str, zero_volume: str, load_file: Load, *, warned: bool) -> None:
     """Data without any volume warns that nothing can fill, unless it is told to fill anyway."""
-    loaded = load_file(_file(3, cells), execution={"zero_volume": zero_volume})
-    assert [warning.code for warning in loaded.warnings] == ["volume_all_zero"] * warned
+    raw = {"symbol": "X", "execution": {"zero_volume": zero_volume}}
+    warnings = data_warnings(RunConfig.model_validate(raw), load_file(_file(3, cells)).quality)
+    assert [warning.code for warning in warnings] == ["volume_all_zero"] * warned
+
+
+def test_volume_beside_adjusted_prices(load_file: Load) -> None:
+    """Shares of the volume of adjusted prices are warned of, with that slippage model alone."""
+    quality = load_file(_file(3)).quality
+    for name, expected in (("participation_rate", ["volume_not_adjusted"]), ("spread_pct", [])):
+        raw = {
+            "symbol": "X",
+            "adjust": "split_dividend",
+            "execution": {"slippage_model": {"name": name}},
+        }
+        warnings = data_warnings(RunConfig.model_validate(raw), quality)
+        assert [warning.code for warning in warnings] == expected
 
 
 def test_periods(load_file: Load) -> None:

@@ -1,0 +1,133 @@
+"""``studio import``, ``studio datasets``: the user's candles."""
+
+import dataclasses
+import json
+import sys
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from app.data_dir import held
+from app.quality import RULES, changes
+from app.settings import read_settings
+from app.terminal import Output
+from engine.config import RunConfig
+from engine.data import (
+    DatasetInfo,
+    FileProvider,
+    LocalProvider,
+    NoParams,
+    ReadOptions,
+    guess_name,
+    import_dataset,
+    providers,
+)
+from engine.data.calendars import bars_outside_sessions, gap_flags
+from engine.errors import ConfigError, DataError
+from engine.registry import faults_of
+
+
+@dataclass(frozen=True)
+class ImportRequest:
+    """What was asked for on the command line."""
+
+    file: Path
+    symbol: str | None
+    timeframe: str | None
+    options: ReadOptions
+    calendar: str | None
+    data_dir: Path | None
+
+
+def import_command(request: ImportRequest) -> None:
+    """Store a file's candles and print the quality report."""
+    settings = read_settings({"data_dir": request.data_dir})
+    symbol, timeframe = request.symbol, request.timeframe
+    if symbol is None:
+        symbol, told = guess_name(request.file)
+        timeframe = timeframe or told
+    _check(symbol, timeframe, request.options.on_bad_rows)
+    dataset = FileProvider(request.file, request.options).read(
+        symbol, timeframe, request.options.on_bad_rows
+    )
+    candles = dataset.candles
+    if request.calendar is not None:
+        outside = int(bars_outside_sessions(candles, request.calendar).sum())
+        dataset.report.note_count("outside_sessions", outside)
+        dataset = dataclasses.replace(dataset, calendar=request.calendar)
+    dataset.report.note_count("gap", int(gap_flags(candles, request.calendar).sum()))
+    with held(settings.data_dir):
+        import_dataset(settings.data_dir, dataset, request.file.name)
+    output = Output()
+    span = f"{_day(candles.ts[0])} to {_day(candles.ts[-1])}"
+    output.print(
+        Text(f"Imported {candles.symbol} {candles.timeframe}: {len(candles):,} bars, {span}.")
+    )
+    for sentence in changes(dataset.report):
+        output.print(Text(sentence))
+    if candles.volume is None:
+        output.print(Text("The volume is not known."))
+
+
+def _check(symbol: str, timeframe: str | None, on_bad_rows: str) -> None:
+    """Refuse what no configuration could name."""
+    raw: dict[str, Any] = {"symbol": symbol, "on_bad_rows": on_bad_rows}
+    if timeframe is not None:
+        raw["timeframe"] = timeframe
+    try:
+        RunConfig.model_validate(raw)
+    except ValueError as error:
+        raise ConfigError(faults_of(error, RunConfig)) from None  # type: ignore[arg-type]  # pydantic's own
+
+
+def datasets_command(data_dir: Path | None, *, as_json: bool) -> None:
+    """Print what there is to run on."""
+    settings = read_settings({"data_dir": data_dir})
+    known = list_datasets(settings.data_dir)
+    if as_json:
+        document = {"datasets": [dataclasses.asdict(info) for info in known]}
+        sys.stdout.write(json.dumps(document, indent=2, sort_keys=True) + "\n")
+        return
+    table = Table(box=box.SIMPLE_HEAD)
+    for title in ("provider", "symbol", "timeframe", "bars", "from", "to", "remarks"):
+        table.add_column(title, justify="right" if title == "bars" else "left")
+    for info in known:
+        bars = "" if info.bars is None else f"{info.bars:,}"
+        span = ["" if ts is None else _day(ts) for ts in (info.first_ts, info.last_ts)]
+        remarks = "; ".join(_remarks(info))
+        table.add_row(info.provider, info.symbol, info.timeframe, bars, *span, remarks)
+    Output().print(table)
+
+
+def list_datasets(data_dir: Path) -> list[DatasetInfo]:
+    """Return the data sets of every provider, the user's own first."""
+    local = LocalProvider(NoParams(), data_dir).datasets()
+    others = [name for name in providers if name != "local"]
+    listed = (providers.build(name, providers.check(name, {}, name)).datasets() for name in others)
+    return [*sorted(local, key=lambda info: (info.symbol, info.timeframe)), *chain(*listed)]
+
+
+def _remarks(info: DatasetInfo) -> list[str]:
+    if info.problem:
+        return [info.problem]
+    counts = (info.quality or {}).get("counts", {})
+    said = [f"{count:,} {RULES[rule]}" for rule, count in counts.items() if rule in RULES]
+    if info.calendar:
+        said.insert(0, info.calendar)
+    if info.volume_known is False:
+        said.append("no volume")
+    return said
+
+
+def _day(ts_ms: int) -> str:
+    try:
+        return datetime.fromtimestamp(int(ts_ms) / 1000, UTC).strftime("%Y-%m-%d")
+    except (OverflowError, OSError, ValueError):
+        message = f"the time {ts_ms} is outside the years 1 to 9999"
+        raise DataError(message) from None

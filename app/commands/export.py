@@ -1,0 +1,50 @@
+"""``studio export``: a table of a run as CSV."""
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from app.commands.verify import find_run
+from app.settings import read_settings
+from engine.artifacts import read_manifest
+from engine.artifacts.views import write_csv
+from engine.errors import OutputError, StorageError
+
+
+def export_command(
+    run_or_dir: str, name: str, out: Path | None, data_dir: Path | None, *, as_csv: bool
+) -> None:
+    """Write a Parquet artifact as CSV to a new file or standard output.
+
+    Raises
+        VerificationError where there is no such run; OutputError where it has no such table, or
+        where ``out`` is there already.
+    """
+    assert as_csv  # the only form so far
+    folder = find_run(run_or_dir, read_settings({"data_dir": data_dir}))
+    table = name if name.endswith(".parquet") else f"{name}.parquet"
+    tables = [e["name"] for e in read_manifest(folder)["files"] if e["name"].endswith(".parquet")]
+    if table not in tables:
+        message = f"the run has no table {name}; it has {', '.join(sorted(tables))}"
+        raise OutputError(message)
+    with _opened(out) as file:
+        write_csv(folder / table, file)
+
+
+@contextlib.contextmanager
+def _opened(out: Path | None) -> Iterator[IO[bytes]]:
+    if out is None:
+        yield sys.stdout.buffer
+        return
+    try:
+        with out.open("xb") as file:
+            yield file
+    except FileExistsError:
+        message = f"{out} is there already"
+        raise OutputError(message) from None
+    except OSError as fault:
+        with contextlib.suppress(OSError):
+            out.unlink()
+        raise StorageError.from_os_error(str(out), fault) from None

@@ -1,0 +1,49 @@
+"""A candle file's rows as they stand, before anything about them is believed."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+if TYPE_CHECKING:
+    from engine.records import Booleans, Floats, Integers
+
+PRICES = ("open", "high", "low", "close")
+
+
+@dataclass(frozen=True, slots=True)
+class FileLimits:
+    """The most that a file may hold; what is beyond is refused while it is read."""
+
+    max_rows: int = 5_000_000
+    max_columns: int = 64
+    max_line_bytes: int = 65_536
+    max_unpacked_bytes: int = 256 * 2**20
+
+
+@dataclass(frozen=True, eq=False)
+class NumericTimes:
+    """Times that a file holds as numbers, so that no text has to be parsed.
+
+    ``ms`` (n,) epoch milliseconds, UTC where ``zoned``, else wall times of the declared zone;
+    ``missing`` (n,) where there is no usable time.
+    """
+
+    ms: "Integers"
+    missing: "Booleans"
+    zoned: bool
+
+
+@dataclass(frozen=True, eq=False)
+class RawTable:
+    """A file's rows: times as text or numbers, the other columns as float64 (n,).
+
+    A cell that is empty or no number is NaN. ``row`` (n,) counts from 1 under the header;
+    ``ragged`` lists the rows that were left out for a wrong number of cells.
+    """
+
+    name: str
+    times: pa.Array | NumericTimes
+    columns: dict[str, "Floats"]
+    row: "Integers"
+    ragged: tuple[int, ...]

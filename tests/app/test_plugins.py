@@ -1,0 +1,228 @@
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.errors import ConfigError, PluginError
+from engine.pipeline import run
+from engine.plan import make_plan
+from engine.plugins import REGISTRIES, Plugin, load_plugins
+
+Studio = Callable[..., Any]
+ROOT = Path(__file__).resolve().parents[2]
+SAMPLE: dict[str, Any] = {"symbol": "SPX", "provider": "sample", "plot": False, "end": "2003-12-31"}
+
+STRATEGY = """
+import numpy as np
+from engine.registry import Params
+from engine.strategy import strategies
+
+@strategies.register("mine", Params)
+class Mine:
+    \"\"\"Mine.\"\"\"
+    def __init__(self, params): pass
+    def features(self): return []
+    def signals(self, view):
+        return BODY
+"""
+
+
+@pytest.fixture
+def load(tmp_path: Path) -> Iterator[Callable[[str], Plugin]]:
+    """Load a plugin from its source, and take it out again afterwards."""
+    loaded: list[Plugin] = []
+
+    def call(source: str) -> Plugin:
+        path = tmp_path / "mine.py"
+        path.write_text(source, encoding="utf-8")
+        loaded.extend(load_plugins([path]))
+        return loaded[-1]
+
+    yield call
+    for plugin in loaded:
+        plugin.unload()
+
+
+@pytest.fixture
+def unload_after() -> Iterator[None]:
+    """Take out whatever a command loaded."""
+    yield
+    forget()
+
+
+def forget() -> None:
+    """Take every plugin's components out of the registries."""
+    for registry in REGISTRIES.values():
+        for name in [name for name in registry if registry.source(name)]:
+            registry.remove(name)
+
+
+def documented() -> str:
+    """Return the code of docs/plugins.md, all of it as one file."""
+    text = (ROOT / "docs/plugins.md").read_text(encoding="utf-8")
+    return "\n".join(re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL))
+
+
+@pytest.mark.usefixtures("unload_after")
+def test_documented_components_run(studio: Studio, tmp_path: Path) -> None:
+    """The four components of the documentation load, run together, and make the run verifiable."""
+    plugin = tmp_path / "documented.py"
+    plugin.write_text(documented(), encoding="utf-8")
+    ended = studio(
+        "run", "--plugins", plugin, "--no-plot", "--out", "r", "--set", "strategy.name=breakout",
+        "--set", "strategy.params={}", "--set", "risk.name=half_after_loss", "--set", "risk.params={}",
+        "--set", 'execution.slippage_model={"name": "range_share"}',
+        "--set", 'indicators=[{"name": "channel"}]',
+    )  # fmt: skip
+    assert ended.code == 0, ended.err
+    manifest = json.loads((tmp_path / "r/manifest.json").read_bytes())
+    assert len(manifest["plugins"]) == 1
+    trades = json.loads((tmp_path / "r/metrics.json").read_bytes())["metrics"]["trade_count"]
+    assert trades > 50
+
+
+@pytest.mark.usefixtures("unload_after")
+def test_rerun_and_catalog_take_plugins(studio: Studio, tmp_path: Path) -> None:
+    """A run with a plugin is made again with it; the catalogue lists what it enters."""
+    plugin = tmp_path / "documented.py"
+    plugin.write_text(documented(), encoding="utf-8")
+    arguments = ("run", "--no-plot", "--out", "r", "--set", 'indicators=[{"name": "channel"}]')
+    assert studio(*arguments, "--plugins", plugin).code == 0
+    forget()  # as a new process would find them
+    without = studio("verify", "r", "--rerun")
+    assert (without.code, "unknown indicator 'channel'" in without.err) == (2, True)
+    assert studio("verify", "r", "--rerun", "--plugins", plugin).code == 0
+    forget()
+    listed = json.loads(studio("catalog", "--json", "--plugins", plugin).out)
+    (breakout,) = (item for item in listed["strategies"] if item["name"] == "breakout")
+    assert breakout["defaults"] == {"length": 20}
+    assert breakout["params"]["properties"]["length"]["minimum"] == 2
+
+
+def test_plugin_code_is_part_of_the_hash(load: Callable[[str], Plugin]) -> None:
+    """A changed plugin gives another run hash, but only to runs that use it."""
+    source = STRATEGY.replace("BODY", "np.ones(len(view.candles), dtype=int)")
+    raw = SAMPLE | {"strategy": {"name": "mine"}}
+    plain = run(SAMPLE).identity
+    first = load(source)
+    one = run(raw).identity
+    assert one.plugins == (first.sha256,)
+    assert run(SAMPLE).identity == plain
+    first.unload()
+    second = load(source + "# changed\n")
+    two = run(raw).identity
+    assert two.plugins == (second.sha256,)
+    assert two.run_hash != one.run_hash
+    # What stays for the fixture to take out is entered once.
+    first.components.clear()
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("view.features['none']", r"mine.py, line 12: KeyError: 'none'"),
+        ("1 / 0", r"mine.py, line 12: ZeroDivisionError: division by zero"),
+        ("np.ones(3)", "the strategy mine must return -1, 0 or \\+1 for each bar"),
+        ("np.full(len(view.candles), 2)", "must return -1, 0 or \\+1"),
+        ("np.full(len(view.candles), 0.5)", "must return -1, 0 or \\+1"),
+        ("np.full(len(view.candles), np.nan)", "must return -1, 0 or \\+1"),
+        ("np.full(len(view.candles), 'x')", "must return -1, 0 or \\+1"),
+        ("None", "must return -1, 0 or \\+1"),
+        ("view.candles.close.fill(0)", "line 12: ValueError: assignment destination is read-only"),
+        ("view.candles.secret", "line 12: AttributeError: secret"),
+    ],
+)
+def test_errors_of_a_plugin_are_its_own(
+    load: Callable[[str], Plugin], body: str, words: str
+) -> None:
+    """An error ends the run with the plugin's file and line, a wrong result with what was due."""
+    load(STRATEGY.replace("BODY", body))
+    with pytest.raises(PluginError, match=words):
+        run(SAMPLE | {"strategy": {"name": "mine"}})
+
+
+COMPONENTS = """
+import numpy as np
+from engine.execution import SlippageCoefficients, slippage_models
+from engine.features import indicators
+from engine.registry import Params
+from engine.risk import sizing_models
+
+class Base:
+    \"\"\"Base.\"\"\"
+    needs_volume = False
+    def __init__(self, params): pass
+    def features(self): return []
+    def compute(self, inputs): return {"": np.ones(2)}
+    def sizes(self, view): return np.full(len(view.signals), -1.0)
+    def coefficients(self, candles): return SlippageCoefficients(np.ones(2), np.ones(2))
+
+indicators.register("short", Params)(Base)
+sizing_models.register("negative", Params)(Base)
+slippage_models.register("two", Params)(Base)
+"""
+
+
+@pytest.mark.parametrize(
+    ("raw", "words"),
+    [
+        ({"indicators": [{"name": "short"}]}, "the indicator short must return one number"),
+        ({"risk": {"name": "negative"}}, "the sizing model negative must return a finite size"),
+        ({"execution": {"slippage_model": {"name": "two"}}}, "the slippage model two must return"),
+    ],
+)
+def test_wrong_results_of_components(
+    load: Callable[[str], Plugin], raw: dict[str, Any], words: str
+) -> None:
+    """A component that returns what it may not return is named."""
+    load(COMPONENTS)
+    with pytest.raises(PluginError, match=words):
+        run(SAMPLE | raw)
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("def f(:\n  pass", "mine.py, line 1: invalid syntax"),
+        ("\n\n1 / 0", "mine.py, line 3: ZeroDivisionError: division by zero"),
+        ("import nosuchmodule", "mine.py, line 1: ModuleNotFoundError"),
+        ("x = 1", "mine.py registers no component"),
+        ("x = '\0'", "mine.py"),
+        (STRATEGY.replace('"mine"', '"dual_sma"'), "the strategy 'dual_sma' is registered twice"),
+        (STRATEGY.replace("BODY", "1") + "raise ValueError('late')", "line 13: ValueError: late"),
+    ],
+)
+def test_plugins_that_cannot_be_loaded(
+    load: Callable[[str], Plugin], source: str, words: str
+) -> None:
+    """A file that does not load is refused with its line, and nothing of it stays."""
+    before = {kind: list(registry) for kind, registry in REGISTRIES.items()}
+    with pytest.raises(ConfigError, match=re.escape(words)):
+        load(source)
+    assert {kind: list(registry) for kind, registry in REGISTRIES.items()} == before
+
+
+def test_unreadable_plugins(studio: Studio) -> None:
+    """A plugin that is not there ends the command with exit code 2."""
+    ended = studio("run", "--plugins", "nowhere.py")
+    assert (ended.code, "nowhere.py cannot be read: no such file" in ended.err) == (2, True)
+
+
+def test_a_strategy_that_reads_an_unknown_feature(load: Callable[[str], Plugin]) -> None:
+    """A strategy that asks for an unknown indicator is told so before anything runs."""
+    source = STRATEGY.replace("return []", "return [FeatureSpec('smaa')]").replace("BODY", "1")
+    load("from engine.features import FeatureSpec\n" + source)
+    with pytest.raises(ConfigError, match="unknown indicator 'smaa'; did you mean 'sma'"):
+        make_plan(SAMPLE | {"strategy": {"name": "mine"}})
+
+
+def test_a_faulty_constructor_is_the_plugins(load: Callable[[str], Plugin]) -> None:
+    """An error while a component is built carries the plugin's line as well."""
+    load(
+        STRATEGY.replace("params): pass", "params): raise RuntimeError('no')").replace("BODY", "1")
+    )
+    with pytest.raises(PluginError, match=r"mine.py, line 9: RuntimeError: no"):
+        run(SAMPLE | {"strategy": {"name": "mine"}})

@@ -1,0 +1,232 @@
+"""The data directory: stored data sets, dropped files and their cache, coarser bars."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from engine.caches import BoundedCache, Caches
+from engine.config import Limits, RunConfig
+from engine.data import FileProvider, LocalProvider, NoParams, import_dataset, load
+from engine.data.local import MAX_CACHED_FILES
+from engine.data.normalize import Dataset
+from engine.data.store import read_dataset, read_metadata
+from engine.errors import DataError, DatasetNotFound, StorageError
+from engine.identity import candle_digest
+
+HEADER = "Date,Open,High,Low,Close,Adj Close,Volume,VWAP\n"
+ROWS = [f"2024-01-0{i},10,19,9,1{i},5,10{i},11\n" for i in range(1, 6)]
+
+
+def text(rows: list[str] = ROWS) -> str:
+    return HEADER + "".join(rows)
+
+
+def config(**fields: Any) -> RunConfig:
+    return RunConfig.model_validate({"symbol": "X", **fields})
+
+
+def local(folder: Path) -> LocalProvider:
+    return LocalProvider(NoParams(), folder)
+
+
+def drop(folder: Path, content: str, name: str = "X_1d.csv") -> Path:
+    (folder / "candles").mkdir(exist_ok=True, parents=True)
+    path = folder / "candles" / name
+    path.write_text(content, encoding="utf-8")
+    return path
+
+
+def read(path: Path, **fields: Any) -> Dataset:
+    return FileProvider(path).load(config(**fields))
+
+
+def test_stored_data_comes_back_as_it_was(tmp_path: Path) -> None:
+    """An imported data set is the very one that was normalised, with all that belongs to it."""
+    dataset = read(drop(tmp_path / "source", text()))
+    path = import_dataset(tmp_path, dataset, "mine.csv")
+    again = read_dataset(path)
+    assert candle_digest(again.candles) == candle_digest(dataset.candles)
+    assert again.adj_close is not None
+    assert again.adj_close.tolist() == [5.0] * 5
+    assert again.report == dataset.report
+    known = read_metadata(path)
+    assert (known["source"], known["bars"], known["volume_known"]) == ("mine.csv", 5, True)
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert [p.name for p in path.parent.iterdir()] == ["X_1d.parquet"]
+
+
+def test_an_import_wins_over_a_dropped_file(tmp_path: Path) -> None:
+    """Of an imported set and a file of one name the imported one is used, and listed once."""
+    import_dataset(tmp_path, read(drop(tmp_path / "source", text())), "a.csv")
+    drop(tmp_path, text(ROWS[:3]))
+    assert len(local(tmp_path).load(config()).candles) == 5
+    assert [info.bars for info in local(tmp_path).datasets()] == [5]
+
+
+def test_an_import_replaces_at_once_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A data set that cannot be written leaves the one before it as it was, and nothing else."""
+    source = tmp_path / "source"
+    path = import_dataset(tmp_path, read(drop(source, text())), "a.csv")
+    before = path.read_bytes()
+
+    def full(_handle: int) -> None:
+        raise OSError(28, os.strerror(28))
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(StorageError, match="No space is left to write the data set X_1d"):
+        import_dataset(tmp_path, read(drop(source, text(ROWS[:2]))), "b.csv")
+    assert path.read_bytes() == before
+    assert [p.name for p in path.parent.iterdir()] == ["X_1d.parquet"]
+
+
+def test_names_that_differ_in_case_only(tmp_path: Path) -> None:
+    """A second symbol that some file systems could not tell from the first is refused."""
+    dataset = read(drop(tmp_path / "source", text()))
+    import_dataset(tmp_path, dataset, "a.csv")
+    lower = FileProvider(tmp_path / "source/candles/X_1d.csv").read("x", "1d", "refuse")
+    with pytest.raises(DataError, match="x_1d differs only in case from X_1d"):
+        import_dataset(tmp_path, lower, "a.csv")
+
+
+@pytest.mark.parametrize("damage", [b"", b"PAR1 rubbish PAR1", None])
+def test_a_damaged_import_is_told(tmp_path: Path, damage: bytes | None) -> None:
+    """A stored file that was changed is refused when it is read, and listed with its problem."""
+    path = import_dataset(tmp_path, read(drop(tmp_path / "source", text())), "a.csv")
+    content = path.read_bytes()
+    middle = len(content) // 4
+    flipped = content[:middle] + bytes([content[middle] ^ 255]) + content[middle + 1 :]
+    path.write_bytes(flipped if damage is None else damage)
+    with pytest.raises(DataError, match=r"X_1d.parquet is damaged"):
+        local(tmp_path).load(config())
+    if damage is not None:
+        (info,) = local(tmp_path).datasets()
+        assert "damaged" in (info.problem or "")
+
+
+def test_a_stale_cache_is_never_served(tmp_path: Path) -> None:
+    """A dropped file rewritten with the same size, in the same second, is read anew."""
+    path = drop(tmp_path, text())
+    stamp = path.stat()
+    assert local(tmp_path).load(config()).candles.close[0] == 11
+    path.write_text(text().replace(",11,5,", ",12,5,"), encoding="utf-8")
+    os.utime(path, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
+    assert path.stat().st_size == stamp.st_size
+    assert local(tmp_path).load(config()).candles.close[0] == 12
+
+
+def test_a_warm_file_is_not_parsed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A dropped file that was read before comes from the cache, whatever it is called by then."""
+    drop(tmp_path, text())
+    first = local(tmp_path).load(config())
+    monkeypatch.setattr("engine.data.local.FileProvider.read", None)
+    again = local(tmp_path).load(config())
+    assert candle_digest(again.candles) == candle_digest(first.candles)
+    assert len(list((tmp_path / "cache").iterdir())) == 1
+
+
+@pytest.mark.parametrize("damage", [b"", b"rubbish"])
+def test_a_corrupt_cache_is_rebuilt(tmp_path: Path, damage: bytes) -> None:
+    """A cached file that was damaged is made anew from its source."""
+    drop(tmp_path, text())
+    local(tmp_path).load(config())
+    (cached,) = (tmp_path / "cache").iterdir()
+    cached.write_bytes(damage)
+    assert len(local(tmp_path).load(config()).candles) == 5
+    assert len(read_dataset(cached).candles) == 5
+
+
+def test_a_cache_that_cannot_be_written_is_no_fault(tmp_path: Path) -> None:
+    """Where the cache has no place, the file is read all the same."""
+    drop(tmp_path, text())
+    (tmp_path / "cache").write_text("in the way", encoding="utf-8")
+    assert len(local(tmp_path).load(config()).candles) == 5
+
+
+def test_the_cache_on_disk_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the newest files stay in the cache."""
+    monkeypatch.setattr("engine.data.local.MAX_CACHED_FILES", 2)
+    assert MAX_CACHED_FILES == 64
+    for i in range(4):
+        drop(tmp_path, text().replace("VWAP", "vwap") + "\n" * i)
+        local(tmp_path).load(config())
+    assert len(list((tmp_path / "cache").iterdir())) == 2
+
+
+def test_a_file_written_while_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that changes under the reading is told rather than half read."""
+    drop(tmp_path, text())
+    hashes = iter(str(i) for i in range(100))
+    monkeypatch.setattr("engine.data.local.content_sha256", lambda _: next(hashes))
+    with pytest.raises(DataError, match=r"X_1d.csv is being written while it is read"):
+        local(tmp_path).load(config())
+
+
+def test_what_is_not_there(tmp_path: Path) -> None:
+    """Another symbol, a finer timeframe, or no data directory at all: there are no candles."""
+    drop(tmp_path, text())
+    drop(tmp_path, "rubbish", "notes.csv")
+    for folder, fields in (
+        (tmp_path, {"symbol": "Y"}),
+        (tmp_path, {"timeframe": "1h"}),
+        (tmp_path / "none", {}),
+    ):
+        with pytest.raises(DatasetNotFound, match="there are no candles for"):
+            local(folder).load(config(**fields))
+    with pytest.raises(DatasetNotFound):
+        LocalProvider(NoParams()).load(config())
+
+
+def test_listing_tells_problems(tmp_path: Path) -> None:
+    """A dropped file that is refused is listed with the reason."""
+    drop(tmp_path, text())
+    drop(tmp_path, text([*ROWS[:2], ROWS[2].replace("10,19", "10,-1")]), "BAD_1d.csv")
+    bad, good = local(tmp_path).datasets()
+    assert (good.symbol, good.bars, good.volume_known) == ("X", 5, True)
+    assert (bad.symbol, bad.bars) == ("BAD", None)
+    assert "above zero (1 row, first 3)" in (bad.problem or "")
+
+
+def test_memory_cache_follows_the_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A slice loaded before is taken from memory until the file's content is another."""
+    path = drop(tmp_path, text())
+    caches, provider = Caches(), local(tmp_path)
+    first = load(config(), provider, Limits(), caches)
+    assert load(config(seed=5), provider, Limits(), caches) is first
+    assert load(config(start="2024-01-02"), provider, Limits(), caches) is not first
+    path.write_text(text().replace(",11,5,", ",12,5,"), encoding="utf-8")
+    assert load(config(), provider, Limits(), caches).digest != first.digest
+    monkeypatch.setattr("engine.data.local.LocalProvider.load", None)
+    assert load(config(), provider, Limits(), caches).digest != first.digest
+
+
+def test_bounded_cache() -> None:
+    """The least recently used values go first, and a value larger than the cache is not kept."""
+    cache = BoundedCache(10)
+    made: list[str] = []
+
+    def get(key: str, size: int = 4) -> str:
+        def make() -> str:
+            made.append(key)
+            return key
+
+        return cache.get_or_make(key, make, lambda _: size)
+
+    for key in ("a", "b", "a", "c", "a", "b"):
+        assert get(key) == key
+    assert made == ["a", "b", "c", "b"]
+    assert (len(cache), cache.bytes_held) == (2, 8)
+    assert get("huge", 11) == "huge"
+    assert (len(cache), cache.bytes_held) == (2, 8)
+
+
+def test_cached_arrays_cannot_be_changed(tmp_path: Path) -> None:
+    """What several runs share is read-only."""
+    drop(tmp_path, text())
+    loaded = load(config(), local(tmp_path), Limits(), Caches())
+    with pytest.raises(ValueError, match="read-only"):
+        loaded.candles.close[0] = np.nan
