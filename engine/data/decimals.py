@@ -46,16 +46,15 @@ class Numbers:
         Raises
             DataError where one number shows a decimal point and another a decimal comma.
         """
-        read = {title: _plain(column) for title, column in cells.items()}
+        read = {title: _plain(column, self._mark or ".") for title, column in cells.items()}
+        before = self._mark
         unread = [cells[title] for title in cells if read[title] is None]
         if not self._given and (self._mark is None or unread):
             self._look_at(unread if self._mark else list(cells.values()))
         for title, column in cells.items():
-            values = read[title]
-            if self._mark == "." and values is not None:
-                part = values
-            else:
-                part = column if self._mark is None else _numbers(column, self._mark)
+            part = column if self._mark is None else read[title]
+            if part is None or self._mark != before:
+                part = _numbers(column, self._mark or ".")
             self._parts.setdefault(title, []).append(part)
 
     def columns(self) -> "dict[str, Floats]":
@@ -74,7 +73,7 @@ class Numbers:
 
     def _look_at(self, columns: list[pa.Array]) -> None:
         for column in columns:
-            if not any(mark.encode() in bytes(column.buffers()[2] or b"") for mark in MARKS):
+            if not any(_has(column, mark) for mark in MARKS):
                 continue
             found = _found(column)
             for mark in MARKS:
@@ -101,14 +100,22 @@ class Numbers:
         return "."
 
 
-def _plain(cells: pa.Array) -> "Floats | None":
+def _plain(cells: pa.Array, mark: str = ".") -> "Floats | None":
     """Return the numbers of a column without any oddity, the usual case, else None."""
+    if mark == ",":
+        if _has(cells, "."):
+            return None
+        cells = pc.replace_substring(cells, ",", ".")
     try:
         values: Floats = as_floats(cells)
     except pa.ArrowInvalid:
         return None
     values[np.isinf(values)] = np.nan
     return values
+
+
+def _has(cells: pa.Array, mark: str) -> bool:
+    return mark.encode() in bytes(cells.buffers()[2] or b"")
 
 
 def _found(cells: pa.Array) -> dict[str, str | None]:
@@ -121,9 +128,7 @@ def _found(cells: pa.Array) -> dict[str, str | None]:
         sure = f"{start}(?:(?:[{other}]\\d{{3}}){{2,}}|(?:[{BLANKS}{other}]\\d{{3}})+[{mark}]\\d*)$"
         is_number = pc.match_substring_regex(cells, number)
         is_either = pc.match_substring_regex(cells, either)
-        is_sure = pc.or_(
-            pc.match_substring_regex(cells, sure), pc.and_not(is_number, is_either)
-        )
+        is_sure = pc.or_(pc.match_substring_regex(cells, sure), pc.and_not(is_number, is_either))
         found["sure" + mark] = _first(cells, is_sure)
         found["either" + mark] = _first(cells, is_either)
     return found

@@ -32,9 +32,9 @@ def open_regular(path: Path) -> Iterator[io.BufferedReader]:
         # Asked first, since already the opening of a device may do something.
         _check_regular(path.name, _mode(path))
         flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-        with open(path, "rb", BUFFER_BYTES, opener=lambda name, _: os.open(name, flags)) as file:  # noqa: PTH123  # Path.open takes no opener
+        with io.FileIO(path, opener=lambda name, _: os.open(name, flags)) as file:
             _check_regular(path.name, os.fstat(file.fileno()).st_mode)
-            yield file
+            yield io.BufferedReader(file, BUFFER_BYTES)
     except FileNotFoundError:
         raise DataError(f"there is no file {path.name}") from None
     except OSError as fault:

@@ -4,15 +4,15 @@ import codecs
 import io
 import itertools
 import re
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
-from engine.data.columns import as_numpy, is_null, joined
+from engine.data.columns import as_numpy, joined
 from engine.data.decimals import Numbers
 from engine.data.layouts import BINANCE_TIME, Layout, find_layout
 from engine.data.raw import FileLimits, NumericTimes, RawTable
@@ -34,9 +34,9 @@ def read_csv(
     file: io.BufferedReader,
     name: str,
     *,
-    decimal: str | None = None,
-    date_format: str | None = None,
-    limits: FileLimits | None = None,
+    decimal: str | None,
+    date_format: str | None,
+    limits: FileLimits,
 ) -> RawTable:
     """Return the columns of a text file with a header, or of Binance's without.
 
@@ -47,7 +47,6 @@ def read_csv(
     Raises
         DataError where the file is empty, not text, lacks a column, or goes beyond ``limits``.
     """
-    limits = limits or FileLimits()
     blocks = _blocks(_as_utf8(file, name), limits.max_line_bytes)
     first = next(blocks, b"").removeprefix(codecs.BOM_UTF8)
     line, body = _first_line(name, first, limits)
@@ -155,7 +154,7 @@ class _Rows:
         columns = self._columns(block, leave_out)
         n_rows = len(columns["time"]) + len(ragged)
         if b'"' in block and n_rows != sum(1 for line in block.splitlines() if line):
-            self._refuse_line(block, "opens a quote that its line does not close", _odd_quotes)
+            self._refuse_line(block, "opens a quote that its line does not close", _has_odd_quotes)
         self._ragged += [self._n_rows + number for number in ragged]
         self._n_rows += n_rows
         if self._n_rows > self._limits.max_rows:
@@ -217,9 +216,40 @@ class _Rows:
         try:
             block.decode()
         except UnicodeDecodeError:
-            self._refuse_line(block, "is not text in UTF-8", _not_utf8)
+            self._refuse_line(block, "is not text in UTF-8", _is_no_text)
 
-    def _refuse_line(self, block: bytes, what: str, is_bad: "Callable[[bytes], bool]") -> None:
-        lines = [line for line in block.splitlines() if line]
-        bad = [self._n_rows + i for i, line in enumerate(lines, start=1) if is_bad(line)]
-        ...
+    def _refuse_line(self, block: bytes, what: str, is_bad: Callable[[bytes], bool]) -> NoReturn:
+        lines = (line for line in block.splitlines() if line)
+        bad = (number for number, line in enumerate(lines, start=1) if is_bad(line))
+        row = self._n_rows + next(bad, 1)
+        raise DataError(f"{self._name} cannot be read as CSV: row {row} {what}")
+
+
+def _is_no_text(line: bytes) -> bool:
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return True
+    return False
+
+
+def _has_odd_quotes(line: bytes) -> bool:
+    return line.count(b'"') % 2 == 1
+
+
+def _cells(column: pa.ChunkedArray) -> pa.Array:
+    """Return one array, null where a cell is too long to be a number or a time."""
+    cells = joined(column.chunks or [pa.nulls(0, pa.string())])
+    if as_numpy(pc.binary_length(cells)).max(initial=0) <= MAX_CELL:
+        return cells
+    fits = pc.match_substring_regex(cells, CELL)
+    return pc.if_else(fits, cells, pa.nulls(len(cells), pa.string()))
+
+
+def _binance_times(text: pa.Array) -> NumericTimes:
+    """Return epochs of which each tells its own unit: a file may hold months of both."""
+    text = pc.utf8_trim_whitespace(text)
+    known = pc.match_substring_regex(text, BINANCE_TIME)
+    epoch = as_numpy(pc.if_else(known, text, pa.nulls(len(text), pa.string())).cast(pa.int64()))
+    ms = np.where(epoch >= MICROSECONDS, epoch // 1000, epoch)
+    return NumericTimes(ms, ~as_numpy(known), zoned=True)

@@ -32,8 +32,9 @@ def rolling_mean_std(series: "Floats", length: int) -> "tuple[Floats, Floats]":
         # A contiguous copy: on overlapping windows numpy may sum in another order.
         chunk = np.ascontiguousarray(windows[start : start + step])
         out = slice(start + length - 1, start + length - 1 + len(chunk))
-        mean[out] = chunk.mean(axis=1)
-        spread = chunk.std(axis=1, ddof=1)
+        with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is null
+            mean[out] = chunk.mean(axis=1)
+            spread = chunk.std(axis=1, ddof=1)
         spread[chunk.max(axis=1) == chunk.min(axis=1)] = 0.0
         std[out] = spread
     return mean, std
@@ -58,6 +59,8 @@ class RealizedVol:
         """Return std(r, ddof 1) over ``length`` bars times the square root of bars per year."""
         close = inputs.candles.close
         volatility = np.full(len(close), np.nan)
-        _, std = rolling_mean_std(close[1:] / close[:-1] - 1.0, self.params.length)
+        with np.errstate(over="ignore"):  # what is infinite makes the window null
+            returns = close[1:] / close[:-1] - 1.0
+        _, std = rolling_mean_std(returns, self.params.length)
         volatility[1:] = std * math.sqrt(inputs.periods_per_year)
         return {"": volatility}

@@ -20,7 +20,9 @@ class FixedFractionParams(Params):
     """Parameters of the fixed fraction."""
 
     max_leverage: float = Field(1.0, gt=0, le=MAX_LEVERAGE, description="largest |weight|")
-    fraction: float = Field(0.95, gt=0, description="fraction of equity, at most max_leverage")
+    fraction: float = Field(
+        0.95, gt=0, le=MAX_LEVERAGE, description="fraction of equity, at most max_leverage"
+    )
 
     @field_validator("fraction")
     @classmethod

@@ -61,8 +61,9 @@ class KellyFraction:
         start = view.first_bar + 2
         if start >= n:
             return fraction
-        known = view.signals[start - 2 : n - 2] * (close[start:] / close[start - 1 : -1] - 1.0)
-        mean, std = rolling_mean_std(known, self.params.lookback)
-        varies = std > 0
-        fraction[start:][varies] = mean[varies] / (std[varies] * std[varies])
+        with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is null
+            known = view.signals[start - 2 : n - 2] * (close[start:] / close[start - 1 : -1] - 1.0)
+            mean, std = rolling_mean_std(known, self.params.lookback)
+            varies = std > 0
+            fraction[start:][varies] = mean[varies] / (std[varies] * std[varies])
         return fraction

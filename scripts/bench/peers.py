@@ -8,9 +8,9 @@ their own, build/peers-env, made on first use. Where they differ from the engine
   lag, so both are handed the side one bar late; then all three fill at the same opens.
 - vectorbt: ``from_orders`` with a target percentage at the crossings only, valued at the close
   before, as the engine sizes its orders: equal but for rounding.
-- backtesting.py: whole units only, so prices come scaled by 1e-8; it charges its spread at the entry
-  of a trade and nothing at the exit, so it gets 4 bps there: nearly equal. Its Sharpe ratio is
-  another one: of daily closes, geometric, by 252 or 365 days a year.
+- backtesting.py: whole units only, so prices come scaled by 1e-8; its spread is charged at the
+  entry of a trade and not at the exit, so it is 4 bps: nearly equal. Its Sharpe ratio is another
+  one: of daily closes, geometric, by 252 or 365 days a year.
 - The engine's time includes all of its metrics, trades and the benchmark's four metrics;
   backtesting.py's all of its own; vectorbt's total return, Sharpe ratio and drawdown only, and its
   ``stats()`` under ``…_all_statistics``.
@@ -18,7 +18,6 @@ their own, build/peers-env, made on first use. Where they differ from the engine
 
 import argparse
 import dataclasses
-import gc
 import json
 import os
 import shutil
@@ -26,7 +25,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -50,7 +48,7 @@ ENVIRONMENT = HERE.parents[1] / "build" / "peers-env"
 OURS = "studio"
 COUNTED = (
     "from candles in memory (ours: arrays; the peers': frames, made before) to statistics; not "
-    "counted: imports, compilation, conversion, one run to warm up, garbage collection before a run"
+    "counted: imports, compilation, conversion, the first run of a turn, garbage collection"
 )
 Timed = Callable[[], dict[str, Any]]
 
@@ -108,22 +106,21 @@ def write_candles(candles: Candles, path: Path) -> None:
     np.savez(path, **{name: getattr(candles, name) for name in names})
 
 
-def timed_studio(candles: Candles) -> Timed:
-    """Return what runs the engine's job once and tells its time and outcome."""
+def studio_job(candles: Candles) -> peer_jobs.Job:
+    """Return the engine's job."""
     plan = make_plan(perf_run.JOB)
 
-    def once() -> dict[str, Any]:
-        gc.collect()
-        start = time.perf_counter()
-        metrics = perf_run.engine_job(plan, candles)
-        ms = (time.perf_counter() - start) * 1e3
-        outcome = {name: metrics.values[name] for name in ("total_return", "sharpe")}
-        outcome["max_drawdown"] = metrics.values["max_drawdown"]
-        outcome["closed_trades"] = float(metrics.values["trade_count"])
-        outcome["final_equity"] = peer_jobs.CASH * (1.0 + outcome["total_return"])
-        return {"ms": ms, "outcome": outcome}
+    def read(metrics: Any) -> dict[str, float]:
+        values = metrics.values
+        return {
+            "final_equity": peer_jobs.CASH * (1.0 + values["total_return"]),
+            "total_return": values["total_return"],
+            "sharpe": values["sharpe"],
+            "max_drawdown": values["max_drawdown"],
+            "closed_trades": values["trade_count"],
+        }
 
-    return once
+    return peer_jobs.Job(lambda: perf_run.engine_job(plan, candles), read)
 
 
 def peer_command(python: Path, *arguments: object) -> list[str]:
@@ -153,7 +150,7 @@ def answer_of(name: str, line: str, errors: Any) -> Any:
 
 @contextmanager
 def timed_peer(python: Path, peer: str, path: Path) -> Iterator[Timed]:
-    """Yield what asks a peer, in a process of its own, for one run."""
+    """Yield what asks a peer, in a process of its own, for a turn."""
     command = peer_command(python, "serve", peer, path)
     with (
         tempfile.TemporaryFile("w+", encoding="utf-8") as errors,
@@ -172,7 +169,7 @@ def timed_peer(python: Path, peer: str, path: Path) -> Iterator[Timed]:
 
         def once() -> dict[str, Any]:
             try:
-                asks.write("run\n")
+                asks.write("turn\n")
                 asks.flush()
             except BrokenPipeError:
                 pass  # what it said before it ended follows
@@ -218,7 +215,7 @@ def print_peak(path: str) -> None:
 
 
 def turn_by_turn(contenders: Mapping[str, Timed], runs: int) -> dict[str, list[dict[str, Any]]]:
-    """Return ``runs`` answers of each, after a round that does not count; ABAB, so that all drift."""
+    """Return ``runs`` turns of each, ABAB so that all drift, after a round that does not count."""
     rounds = [{name: once() for name, once in contenders.items()} for _ in range(runs + 1)]
     return {name: [answers[name] for answers in rounds[1:]] for name in contenders}
 
@@ -246,13 +243,17 @@ def side_by_side(
 
 
 def left_out(before: Mapping[str, Any] | None, factor: float, patience_s: float) -> dict[str, str]:
-    """Return the peers that would exceed ``patience_s`` a run, judged by a smaller size, and why."""
-    expected = {} if before is None else {k: v * factor / 1e3 for k, v in before["ms"].items()}
-    return {
-        name: f"a run would take about {seconds:.0f} s, more than --patience {patience_s:g}"
-        for name, seconds in expected.items()
-        if name != OURS and seconds > patience_s
-    }
+    """Return the peers that a smaller size lets expect over ``patience_s`` a run, and why."""
+    reasons = {}
+    for name, ms in (before or {"ms": {}})["ms"].items():
+        seconds = 0.0 if ms is None else ms * factor / 1e3
+        if ms is None:
+            reasons[name] = "left out at the size before"
+        elif name != OURS and seconds > patience_s:
+            reasons[name] = (
+                f"a run would take about {seconds:.0f} s, more than --patience {patience_s:g}"
+            )
+    return reasons
 
 
 def measured_size(python: Path, n_bars: int, runs: int, skipped: Mapping[str, str]) -> Any:
@@ -263,7 +264,8 @@ def measured_size(python: Path, n_bars: int, runs: int, skipped: Mapping[str, st
         path = Path(place) / "candles.npz"
         write_candles(candles, path)
         with ExitStack() as stack:
-            contenders = {OURS: timed_studio(candles)}
+            ours = studio_job(candles)
+            contenders: dict[str, Timed] = {OURS: lambda: peer_jobs.turn(ours)}
             for name in names:
                 contenders[name] = stack.enter_context(timed_peer(python, name, path))
             answers = turn_by_turn(contenders, runs)
@@ -280,7 +282,7 @@ def main() -> None:
     """Measure everything and print it."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--json", action="store_true", help="on one line")
-    parser.add_argument("--runs", type=int, default=7, help="of each, at least 5")
+    parser.add_argument("--runs", type=int, default=7, help="turns of each, at least 5")
     parser.add_argument("--patience", type=float, default=60.0, help="seconds a run may take")
     options = parser.parse_args()
     runs = max(5, options.runs)

@@ -51,7 +51,7 @@ def median_us(job: Callable[[], Any], runs: int) -> float:
 
 def sizings() -> dict[str, Sizing]:
     """Return every sizing model with its defaults, the Kelly fraction also by measured odds."""
-    modes = {name: (name, {}) for name in sizing_models} | {
+    modes: dict[str, tuple[str, dict[str, str]]] = {name: (name, {}) for name in sizing_models} | {
         "kelly_fraction_rolling": ("kelly_fraction", {"mode": "rolling"})
     }
     return {

@@ -206,7 +206,7 @@ def test_written_out_configuration_is_its_own_fixed_point() -> None:
         ({"risk": {"name": "kelly_fraction", "params": {"mode": "half"}}}, "risk.params.mode", "'fixed' or 'rolling'"),
         ({"risk": {"name": "volatility_target", "params": {"lookback": 1}}}, "risk.params.lookback", "greater than or equal to 2"),
         ({"indicators": [{"name": "smaa"}]}, "indicators.0.name", "did you mean 'sma'"),
-        ({"indicators": [{"name": "sma"}, {"name": "sma", "params": {"length": 0}}]}, "indicators.1.params", "TA-Lib does not take timeperiod 0"),
+        ({"indicators": [{"name": "sma"}, {"name": "sma", "params": {"length": 0}}]}, "indicators.1.params.length", "greater than or equal to 1"),
         ({"indicators": [{"name": "sma", "params": {"length": 5}}, {"name": "sma", "params": {"timeperiod": 5}}]}, "indicators.1", "same column sma_5 as indicators.0"),
         ({"indicators": {"name": "sma"}}, "indicators", "should be a list"),
         ({"validation": {"permutation": {"n": 0}}}, "validation.permutation.n", "greater than or equal to 1"),

@@ -4,12 +4,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from engine.caches import Caches
 from engine.config import Limits
 from engine.data import FileProvider
 from engine.errors import DataError, LimitError, RunCancelled
 from engine.pipeline import RunContext, Silent, prepare, run
 from engine.plan import make_plan
-from engine.records import STAGES, RunWarning
+from engine.records import STAGES, Identity, RunWarning
 
 SAMPLE: dict[str, Any] = {"symbol": "SPX", "provider": "sample", "plot": False}
 
@@ -119,6 +120,25 @@ def test_configured_indicators_are_kept_and_shifted() -> None:
     close = result.candles.close
     assert np.isnan(result.features["sma_3"][:3]).all()
     assert result.features["sma_3"][3] == pytest.approx(close[:3].mean(), rel=1e-12)
+
+
+def test_a_warm_run_reads_and_computes_nothing_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With caches a second run of the same candles neither parses them nor computes a feature."""
+    caches = Caches()
+    raw = SAMPLE | {"indicators": [{"name": "rsi"}]}
+    cold = run(raw, RunContext(caches=caches))
+    monkeypatch.setattr("engine.data.sample.SampleProvider.load", None)
+    monkeypatch.setattr("engine.features.talib_adapter.TalibIndicator.compute", None)
+    warm = run(raw, RunContext(caches=caches))
+    assert warm.identity == cold.identity == run_without_caches(raw, monkeypatch)
+    assert warm.features["rsi"].tobytes() == cold.features["rsi"].tobytes()
+    assert warm.execution.curve.equity.tobytes() == cold.execution.curve.equity.tobytes()
+    assert (len(caches.candles), len(caches.features)) == (1, 3)
+
+
+def run_without_caches(raw: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Identity:
+    monkeypatch.undo()
+    return run(raw).identity
 
 
 def test_split_adjustment_moves_the_prices() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from engine.data import Dataset, ReadOptions
 from engine.data.normalize import normalize
-from engine.data.read_csv import read_csv
+from engine.data.read_file import read_file
 from engine.errors import DataError
 
 Read = Callable[..., Dataset]
@@ -243,7 +243,7 @@ def test_told_timeframe(timeframe: str, tmp_path_factory: pytest.TempPathFactory
     path = tmp_path_factory.mktemp("told") / "X.csv"
     step = STEPS_MS[timeframe]
     path.write_text(_at([4 * step, step, step]), encoding="utf-8")
-    dataset = normalize(read_csv(path), symbol="X", timeframe=None, options=ReadOptions())
+    dataset = normalize(read_file(path, ReadOptions()), symbol="X", timeframe=None, options=ReadOptions())
     assert dataset.candles.timeframe == timeframe
 
 
@@ -257,7 +257,7 @@ def test_untold_timeframe(
     path = tmp_path_factory.mktemp("untold") / "X.csv"
     path.write_text(_at(steps), encoding="utf-8")
     with pytest.raises(DataError, match=words):
-        normalize(read_csv(path), symbol="X", timeframe=None, options=ReadOptions())
+        normalize(read_file(path, ReadOptions()), symbol="X", timeframe=None, options=ReadOptions())
 
 
 def test_single_bar(read: Read) -> None:

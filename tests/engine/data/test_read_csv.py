@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.data import Dataset
-from engine.data.read_csv import read_csv
+from engine.data import Dataset, ReadOptions
+from engine.data.read_file import read_file
 from engine.errors import DataError
 
 Read = Callable[..., Dataset]
@@ -73,9 +73,9 @@ def test_unnamed_column_elsewhere(read: Read, csv_text: Text) -> None:
         ("Open,High,Low,Close,Volume,Foo", "lacks the column time"),
         ("Date,High,Low,Close,Volume,Foo", "lacks the column open"),
         ("Date,Foo,High,Bar,Close,Volume", "lacks the column open, low"),
-        ("Date;Open;High;Low;Close;Volume", "lacks the column time, open, high, low, close"),
+        ("Day;Opening;Highest;Lowest;Last;Turnover", "lacks the column time, open, high, low, close"),
         ("Date,Open,OPEN,High,Low,Close", "two columns for open"),
-        ("Date,Time,Open,High,Low,Close", "two columns for time"),
+        ("Date,Timestamp,Open,High,Low,Close", "two columns for time"),
     ],
 )
 def test_unusable_header(header: str, words: str, read: Read, csv_text: Text) -> None:
@@ -92,7 +92,7 @@ def test_unusable_header(header: str, words: str, read: Read, csv_text: Text) ->
         (b"\n\n", "has no header"),
         (b"Date,Open,High,Low,Close\n", "has no rows"),
         (b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\xff\xfe", "not a text file"),
-        (b"PAR1\x00\x00\x15\x04\x15", "not a CSV file"),
+        (b"PAR1\x00\x00\x15\x04\x15", "cut short"),
         (b"Date,Open,High,Low,Close" + b"," * 70_000, "not a CSV file"),
         (b"Date,Open,High,Low,Close\n2020-01-06\xff,2,4,1,3\n", "cannot be read as CSV"),
     ],
@@ -107,13 +107,13 @@ def test_unusable_file(content: bytes, words: str, read: Read) -> None:
 def test_missing_file(tmp_path: Path) -> None:
     """A file that is not there is refused by its name."""
     with pytest.raises(DataError, match=r"no file gone\.csv"):
-        read_csv(tmp_path / "gone.csv")
+        read_file(tmp_path / "gone.csv", ReadOptions())
 
 
 def test_directory(tmp_path: Path) -> None:
     """A directory is refused by its name."""
     with pytest.raises(DataError, match=rf"{tmp_path.name} cannot be read"):
-        read_csv(tmp_path)
+        read_file(tmp_path, ReadOptions())
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
@@ -158,7 +158,7 @@ def test_numbers(cell: str, value: float, read: Read, csv_text: Text) -> None:
         "-1",
         "0x10",
         "1_000",
-        '"1,000"',
+        '"1,00,0"',
         "abc",
         "1e400",
     ],

@@ -1,0 +1,173 @@
+"""Parquet files of candles to columns, checked by their footer before anything is unpacked."""
+
+import io
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from engine.data.columns import as_floats, as_numpy, is_null, is_number, joined
+from engine.data.layouts import find_places
+from engine.data.raw import FileLimits, NumericTimes, RawTable
+from engine.data.timestamps import DAY_MS, FIRST_MS, LAST_MS, join_clock
+from engine.errors import DataError
+
+END = b"PAR1"
+MAX_FOOTER_BYTES = 16 * 2**20
+BATCH_ROWS = 65_536
+TIMES = ("time", "clock")
+TEXT = r"(?s)^.{0,64}$"  # longer ones are no times
+# Each text of these is told by the one before it: a few bytes can stand for gigabytes.
+UNBOUNDED_ENCODINGS = {"DELTA_BYTE_ARRAY"}
+MS_PER_UNIT = {"s": (1000, 1), "ms": (1, 1), "us": (1, 1000), "ns": (1, 1_000_000)}
+FAULTS = (pa.ArrowException, OSError, ValueError, MemoryError)
+ParquetSource = io.BufferedReader | io.BytesIO
+
+
+def read_parquet(
+    file: ParquetSource, name: str, *, date_format: str | None = None, limits: FileLimits
+) -> RawTable:
+    """Return the candle columns of a Parquet file, and nothing else of it.
+
+    Parameters
+        file: seekable
+        name: the file's, for messages
+        date_format: where given, dates and times of two columns are joined as they are
+    Raises
+        DataError where the file is damaged, lacks a column, holds one of the wrong type, or goes
+        beyond ``limits``.
+    """
+    _check_end(file, name)
+    try:
+        footer = pq.ParquetFile(file)
+        paths = _checked_paths(footer, name, limits)
+        columns: dict[str, list[pa.Array]] = {title: [] for title in paths}
+        n_rows = 0
+        for batch in _batches(file, footer, paths):
+            n_rows += batch.num_rows
+            if n_rows > limits.max_rows:
+                raise DataError(f"{name} has more than {limits.max_rows:,} rows")
+            for title, path in paths.items():
+                cells = batch.column(batch.schema.get_field_index(path))
+                is_text = title in TIMES and ("clock" in paths or not _is_moment(cells.type))
+                columns[title].append(_text(cells) if is_text else cells)
+        if not n_rows:
+            raise DataError(f"{name} has no rows")
+        whole = {title: joined(pieces) for title, pieces in columns.items()}
+        times = whole.pop("time")
+        if "clock" in whole:
+            times = join_clock(times, whole.pop("clock"), as_they_are=date_format is not None)
+        return RawTable(
+            name=name,
+            times=_moments(times) if _is_moment(times.type) else times,
+            columns={title: as_floats(cells) for title, cells in whole.items()},
+            row=np.arange(1, n_rows + 1),
+            ragged=(),
+        )
+    except FAULTS as fault:
+        reason = str(fault).partition("\n")[0][:160]
+        raise DataError(f"{name} cannot be read as Parquet: {reason}") from None
+
+
+def _check_end(file: ParquetSource, name: str) -> None:
+    """Refuse a file whose footer is not there, or larger than any candles need."""
+    size = file.seek(0, io.SEEK_END)
+    file.seek(max(size - 8, 0))
+    tail = file.read(8)
+    n_bytes = int.from_bytes(tail[:4], "little")
+    if size < 12 or tail[4:] != END or n_bytes > size - 12:
+        raise DataError(f"{name} is damaged or cut short: it does not end as Parquet does")
+    if n_bytes > MAX_FOOTER_BYTES:
+        raise DataError(f"{name} has a footer of more than {MAX_FOOTER_BYTES / 2**20:.0f} MiB")
+
+
+def _checked_paths(footer: pq.ParquetFile, name: str, limits: FileLimits) -> dict[str, str]:
+    """Return the name of each title's column, once the footer's claims are within bounds."""
+    metadata, schema = footer.metadata, footer.schema_arrow
+    if metadata.num_rows > limits.max_rows:
+        raise DataError(f"{name} has more than {limits.max_rows:,} rows: {metadata.num_rows:,}")
+    if metadata.num_columns > limits.max_columns:
+        raise DataError(
+            f"{name} has more than {limits.max_columns} columns: {metadata.num_columns:,}"
+        )
+    paths = {title: schema.names[at] for title, at in find_places(name, schema.names).items()}
+    leaves = [footer.schema.column(index).path for index in range(metadata.num_columns)]
+    for title, path in paths.items():
+        kind = schema.field(schema.get_field_index(path)).type
+        if not (_is_time(kind) if title in TIMES else is_number(kind)):
+            wanted = "times" if title in TIMES else "numbers"
+            raise DataError(f"{name}: the column {path} holds {kind}, not {wanted}")
+        if leaves.count(path) != 1 or any(leaf.startswith(f"{path}.") for leaf in leaves):
+            raise DataError(f"{name} has two columns for {path}")
+        chunks = [
+            metadata.row_group(group).column(leaves.index(path))
+            for group in range(metadata.num_row_groups)
+        ]
+        if sum(chunk.total_uncompressed_size for chunk in chunks) > limits.max_unpacked_bytes:
+            size = f"{limits.max_unpacked_bytes / 2**20:,.6g} MiB"
+            raise DataError(f"{name}: the column {path} unpacks to more than {size}")
+        if any(UNBOUNDED_ENCODINGS & set(chunk.encodings) for chunk in chunks):
+            raise DataError(f"{name}: the column {path} is encoded as differences of texts; "
+                            "save it with another encoding")  # fmt: skip
+    return paths
+
+
+def _batches(
+    file: ParquetSource, footer: pq.ParquetFile, paths: dict[str, str]
+) -> Iterator[pa.RecordBatch]:
+    parquet = pq.ParquetFile(
+        file,
+        metadata=footer.metadata,
+        # Texts stay numbers into a list of the different ones until their length is known.
+        read_dictionary=[path for title, path in paths.items() if title in TIMES],
+        coerce_int96_timestamp_unit="ms",
+        pre_buffer=False,
+    )
+    yield from parquet.iter_batches(BATCH_ROWS, columns=list(paths.values()), use_threads=False)
+
+
+def _is_time(kind: pa.DataType) -> bool:
+    types = pa.types
+    if types.is_dictionary(kind):
+        kind = kind.value_type
+    is_text = types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind)
+    is_epoch = types.is_integer(kind) or types.is_floating(kind)
+    return bool(is_text or is_epoch or _is_moment(kind) or types.is_time(kind))
+
+
+def _is_moment(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_timestamp(kind) or pa.types.is_date(kind))
+
+
+def _moments(cells: pa.Array) -> NumericTimes:
+    kind = cells.type
+    factor, divisor = 1, 1
+    if pa.types.is_date32(kind):
+        cells, factor = cells.cast(pa.int32()), DAY_MS
+    elif pa.types.is_timestamp(kind):
+        factor, divisor = MS_PER_UNIT[kind.unit]
+    values = as_numpy(cells.cast(pa.int64()))
+    missing = is_null(cells)
+    if factor > 1:  # whole milliseconds may be more than 64 bits hold
+        missing |= (values < FIRST_MS // factor) | (values > LAST_MS // factor)
+        values = np.where(missing, 0, values)
+    zoned = pa.types.is_timestamp(kind) and kind.tz is not None
+    return NumericTimes(values * factor // divisor, missing, zoned)
+
+
+def _text(cells: pa.Array) -> pa.Array:
+    """Return times as text, which the rules for text are then for; null where too long."""
+    if pa.types.is_dictionary(cells.type):
+        return _text(cells.dictionary).take(cells.indices)
+    if pa.types.is_floating(cells.type):
+        cells = cells.cast(pa.float64())
+        whole = pc.and_(pc.is_finite(cells), pc.equal(cells, pc.floor(cells)))
+        cells = pc.if_else(whole, cells, pa.nulls(len(cells), pa.float64())).cast(pa.int64())
+    if pa.types.is_timestamp(cells.type):
+        # A date that is stored as its midnight.
+        return pc.replace_substring_regex(cells.cast(pa.string()), r" 00:00:00(\.0*)?$", "")
+    text = cells.cast(pa.string())
+    fits = pc.match_substring_regex(text, TEXT)
+    return pc.if_else(fits, text, pa.nulls(len(text), pa.string()))
