@@ -68,8 +68,9 @@ def run_command(request: RunRequest) -> None:
             result = prepared.execute(place)
             summary, metrics = summary_document(result), metrics_document(result)
             note = None
-    for sentence in changes(prepared.loaded.report):
-        sys.stderr.write(f"studio: {sentence}\n")
+    if request.candles is not None:
+        for sentence in changes(prepared.loaded.report):
+            sys.stderr.write(f"studio: {sentence}\n")
     if request.as_json:
         sys.stdout.write(json_bytes(summary).decode())
     else:
