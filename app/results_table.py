@@ -63,6 +63,8 @@ def print_results(
     for warning in summary["warnings"]:
         times = f" ({warning['count']:,} times)" if warning.get("count", 1) > 1 else ""
         console.print(Text(f"Warning: {warning['message']}{times}.", style="yellow"))
+    cuts = summary["causality"]["cuts"]
+    console.print(Text(f"No look-ahead: {cuts} other futures changed nothing before them."))
     console.print(Text(DOUBLE_LAG, style="dim"))
     console.print(Text(NOT_MODELLED, style="dim"))
     console.print(Text(f"Artifacts: {place}"))

@@ -5,6 +5,7 @@ StudioError                 code
 │   └── LimitError          LIMIT_EXCEEDED      nothing but limits is wrong
 ├── DataError               INVALID_DATA        candles that cannot be used
 │   └── DatasetNotFound     DATASET_NOT_FOUND
+├── LookaheadError          LOOKAHEAD           something knew bars that were still to come
 ├── PluginError             PLUGIN_FAILED       a user's own component failed
 ├── RunCancelled            CANCELLED           asked to stop
 ├── StorageError            STORAGE_FULL        no space, or a place that cannot be written
@@ -69,6 +70,12 @@ class DatasetNotFound(DataError):  # noqa: N818  # "not found" is the outcome's 
     """No data set of that provider, symbol and timeframe."""
 
     code = "DATASET_NOT_FOUND"
+
+
+class LookaheadError(StudioError):
+    """A feature, signal or weight depends on bars after the one it belongs to."""
+
+    code = "LOOKAHEAD"
 
 
 class PluginError(StudioError):

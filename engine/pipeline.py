@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from engine.artifacts import publish
-from engine.caches import Caches
+from engine.caches import BoundedCache, Caches
 from engine.config import Limits, RunConfig
 from engine.data import LoadedSlice, Provider, data_warnings, load
 from engine.errors import RunCancelled, StudioError
@@ -27,9 +27,10 @@ from engine.identity import identify
 from engine.metrics import measure
 from engine.plan import RunPlan, make_plan
 from engine.plugins import as_plugin_error
-from engine.records import STAGES, BacktestResult, RunWarning
+from engine.records import STAGES, BacktestResult, Candles, RunWarning
 from engine.risk import SizingView, target_weights
 from engine.strategy import StrategyView, compute_signals
+from engine.validation import check_causality
 
 if TYPE_CHECKING:
     from engine.records import Floats, Integers
@@ -126,6 +127,22 @@ def _plugin_errors() -> Iterator[None]:
         raise as_plugin_error(fault) from fault
 
 
+@dataclass(frozen=True, eq=False)
+class _Targets:
+    """What the first stages make of candles; ``first_bar`` has every feature that is read."""
+
+    kept: "Mapping[str, Floats]"
+    read: "Mapping[str, Floats]"
+    signals: "Integers"
+    weights: "Floats"
+    first_bar: int
+
+    def series(self) -> "dict[str, Any]":
+        """Return every series by a name that a person understands."""
+        features = {f"the feature {name}": x for name, x in {**self.kept, **self.read}.items()}
+        return features | {"the signal": self.signals, "the target weight": self.weights}
+
+
 class PreparedRun:
     """A run after its first stage."""
 
@@ -150,11 +167,11 @@ class PreparedRun:
     def _execute(self, out: Path | None) -> BacktestResult:
         candles, periods = self.loaded.candles, self.loaded.periods_per_year
         config = self.config
-        features, signals, weights = self._targets()
+        targets = self._targets()
         self._begin("execution")
         execution = simulate(
             candles,
-            weights,
+            targets.weights,
             config.execution,
             self._plan.slippage,
             check_cancelled=self._check_cancelled,
@@ -171,18 +188,27 @@ class PreparedRun:
             risk_free_annual=config.risk_free_annual,
         )
         self._warn(*metrics.warnings)
-        self._begin("validation")  # the plan refuses every test until there are any
+        self._begin("validation")  # the plan refuses every other test until there are any
+        causality = check_causality(
+            candles,
+            targets.series(),
+            lambda other: self._compute_targets(other).series(),
+            first_bar=targets.first_bar,
+            seed=config.seed,
+            check_cancelled=self._check_cancelled,
+        )
         result = BacktestResult(
             config=config,
             identity=self.identity,
             candles=candles,
             data_quality=self.loaded.quality,
             periods_per_year=periods,
-            features=features,
-            signals=signals,
-            weights=weights,
+            features=targets.kept,
+            signals=targets.signals,
+            weights=targets.weights,
             execution=execution,
             metrics=metrics,
+            causality=causality,
             warnings=tuple(self._warnings),
         )
         self._begin("artifacts")
@@ -192,24 +218,36 @@ class PreparedRun:
         self._context.observer.progress(1.0)
         return result
 
-    def _targets(self) -> "tuple[Mapping[str, Floats], Integers, Floats]":
-        """Return the features to keep, the signals and the target weights."""
-        plan, candles = self._plan, self.loaded.candles
-        self._begin("feature_compute")
-        inputs = IndicatorInput(candles, self.loaded.periods_per_year.value)
+    def _targets(self) -> "_Targets":
         cache = self._context.caches.features if self._context.caches else None
+        return self._compute_targets(self.loaded.candles, cache, self._begin)
+
+    def _compute_targets(
+        self,
+        candles: Candles,
+        cache: BoundedCache | None = None,
+        begin: Callable[[str], None] = lambda _: None,
+    ) -> "_Targets":
+        """Return features, signals and weights of any candles of the same length and times."""
+        plan = self._plan
+        begin("feature_compute")
+        inputs = IndicatorInput(candles, self.loaded.periods_per_year.value)
         kept, for_strategy, for_sizing = (
             compute_features(features, inputs, self._check_cancelled, cache, self.loaded.digest)
             for features in (plan.kept, plan.strategy_features, plan.sizing_features)
         )
-        self._begin("strategy")
+        begin("strategy")
         shifted = ShiftedCandles(candles)
         view = StrategyView(for_strategy, shifted)
         signals = compute_signals(plan.strategy, plan.config.strategy.name, view)
-        self._begin("risk_sizing")
+        begin("risk_sizing")
         first_bar = first_defined_bar(for_strategy.values(), len(candles))
         sizing_view = SizingView(signals, for_sizing, shifted, first_bar)
-        return kept, signals, target_weights(plan.sizing, sizing_view, plan.config.risk.name)
+        weights = target_weights(plan.sizing, sizing_view, plan.config.risk.name)
+        read = for_strategy | for_sizing
+        return _Targets(
+            kept, read, signals, weights, first_defined_bar(read.values(), len(candles))
+        )
 
     def _begin(self, stage: str) -> None:
         self._check_cancelled()

@@ -190,6 +190,14 @@ class Metrics(ArrayRecord):
 
 
 @dataclass(frozen=True)
+class Causality:
+    """How many other futures were tried, and that none changed anything before it."""
+
+    cuts: int
+    passed: bool
+
+
+@dataclass(frozen=True)
 class Identity:
     """The hashes that a run is known by; ``run_id`` is the first 20 digits of ``run_hash``."""
 
@@ -219,6 +227,7 @@ class BacktestResult:
     weights: "Floats"
     execution: Execution
     metrics: Metrics
+    causality: Causality
     warnings: Sequence[RunWarning]
     manifest: Mapping[str, Any] | None = None
 

@@ -34,6 +34,7 @@ def summary_document(result: BacktestResult) -> dict[str, Any]:
         "warnings": [_warning(warning) for warning in result.warnings],
         "metrics": {name: result.metrics.values[name] for name in HEADLINE},
         "validation": {},
+        "causality": {"cuts": result.causality.cuts, "passed": result.causality.passed},
     }
 
 

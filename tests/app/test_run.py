@@ -45,7 +45,12 @@ def test_sample_run_prints_table_and_writes_artifacts(studio: Studio, tmp_path: 
     ended = studio("run")
     assert ended.code == 0
     assert ended.err == ""
-    for words in ("SPX 1d, 1999-01-04 to 2018-12-31, 5,031 bars", "Double lag:", "Not modelled:"):
+    for words in (
+        "SPX 1d, 1999-01-04 to 2018-12-31, 5,031 bars",
+        "Double lag:",
+        "Not modelled:",
+        "No look-ahead: 4 other futures changed nothing",
+    ):
         assert words in ended.out
     (place,) = (tmp_path / "studio-runs").iterdir()
     assert f"Artifacts: studio-runs/{place.name}" in ended.out

@@ -8,6 +8,8 @@ from engine.caches import Caches
 from engine.config import Limits
 from engine.data import FileProvider
 from engine.errors import DataError, LimitError, RunCancelled
+from engine.features import IndicatorInput
+from engine.features.talib_adapter import TalibIndicator
 from engine.pipeline import RunContext, Silent, prepare, run
 from engine.plan import make_plan
 from engine.records import STAGES, Identity, RunWarning
@@ -128,8 +130,15 @@ def test_a_warm_run_reads_and_computes_nothing_twice(monkeypatch: pytest.MonkeyP
     raw = SAMPLE | {"indicators": [{"name": "rsi"}]}
     cold = run(raw, RunContext(caches=caches))
     monkeypatch.setattr("engine.data.sample.SampleProvider.load", None)
-    monkeypatch.setattr("engine.features.talib_adapter.TalibIndicator.compute", None)
+    compute = TalibIndicator.compute
+
+    def only_other_futures(self: TalibIndicator, inputs: IndicatorInput) -> Any:
+        assert inputs.candles is not cold.candles
+        return compute(self, inputs)
+
+    monkeypatch.setattr(TalibIndicator, "compute", only_other_futures)
     warm = run(raw, RunContext(caches=caches))
+    assert warm.candles is cold.candles
     assert warm.identity == cold.identity == run_without_caches(raw, monkeypatch)
     assert warm.features["rsi"].tobytes() == cold.features["rsi"].tobytes()
     assert warm.execution.curve.equity.tobytes() == cold.execution.curve.equity.tobytes()

@@ -126,7 +126,7 @@ def test_documents(result: BacktestResult, place: Path) -> None:
     assert set(summary) == {
         "run_id", "run_hash", "config_hash", "candle_digest", "code_version", "symbol", "timeframe",
         "provider", "first_ts", "last_ts", "n_bars", "periods_per_year", "data_quality",
-        "warnings", "metrics", "validation",
+        "warnings", "metrics", "validation", "causality",
     }  # fmt: skip
     assert summary["metrics"] == {name: result.metrics.values[name] for name in HEADLINE}
     metrics = document(place / "metrics.json")
