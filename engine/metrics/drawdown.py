@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from engine.metrics.measured import blocks
+
 if TYPE_CHECKING:
     from engine.records import Floats
 
@@ -14,11 +16,16 @@ NOISE = 1e-12
 
 def drawdown_series(equity: "Floats", initial: float) -> "Floats":
     """Return E_t / max(E_s, s ≤ t) - 1 (n,), ≤ 0; the initial cash is a peak too."""
-    peak = np.maximum.accumulate(equity)
-    np.maximum(peak, initial, out=peak)
-    np.divide(equity, peak, out=peak)
-    peak -= 1.0
-    return peak
+    drawdown = np.empty(len(equity))
+    peak = initial
+    for part in blocks(len(equity)):
+        out = drawdown[part]
+        np.maximum.accumulate(equity[part], out=out)
+        np.maximum(out, peak, out=out)
+        peak = float(out[-1])
+        np.divide(equity[part], out, out=out)
+        out -= 1.0
+    return drawdown
 
 
 def max_drawdown(drawdown: "Floats") -> float:

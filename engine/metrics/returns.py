@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from engine.metrics.measured import Measured, null
+from engine.metrics.measured import Measured, blocks, null
 
 if TYPE_CHECKING:
     from engine.records import Floats, Integers
@@ -49,45 +49,53 @@ class ReturnStatistics:
 
 def return_statistics(returns: "Floats", rf: float) -> ReturnStatistics:
     """Return the statistics of ``returns`` (n,), n ≥ 1."""
+    n = len(returns)
     with np.errstate(over="ignore", invalid="ignore"):  # what overflows is null, and says so
-        std, skewness, kurtosis = _moments(returns)
-        below = np.minimum(returns - rf if rf else returns, 0.0)
-        below *= below
-        downside = Measured(math.sqrt(float(below.mean()))).finite()
-    return ReturnStatistics(len(returns), _mean(returns) - rf, std, downside, skewness, kurtosis)
+        mean = _mean(returns)
+        std, skewness, kurtosis = _moments(returns, mean)
+        below = 0.0
+        for part in blocks(n):
+            excess = np.minimum(returns[part] - rf if rf else returns[part], 0.0)
+            excess *= excess
+            below += float(excess.sum())
+        downside = Measured(math.sqrt(below / n)).finite()
+    return ReturnStatistics(n, mean - rf, std, downside, skewness, kurtosis)
 
 
 def _mean(returns: "Floats") -> float:
     return float(returns.mean())
 
 
-def _deviations(returns: "Floats") -> "tuple[Floats, Floats, Measured]":
-    """Return the deviations from the mean, their squares, and the standard deviation (ddof 1)."""
-    n = len(returns)
-    deviation = returns - _mean(returns)
-    square = deviation * deviation
-    if n < 2:
-        return deviation, square, null("fewer_than_2_bars")
+def _std(returns: "Floats", squares: float) -> Measured:
+    """Return the standard deviation (ddof 1) of returns whose squared deviations add up so."""
+    if len(returns) < 2:
+        return null("fewer_than_2_bars")
     if returns.max() == returns.min():
-        return deviation, square, Measured(0.0)
-    return deviation, square, Measured(math.sqrt(float(square.sum()) / (n - 1))).finite()
+        return Measured(0.0)
+    return Measured(math.sqrt(squares / (len(returns) - 1))).finite()
 
 
-def _moments(returns: "Floats") -> tuple[Measured, Measured, Measured]:
-    deviation, square, std = _deviations(returns)
+def _moments(returns: "Floats", mean: float) -> tuple[Measured, Measured, Measured]:
+    n = len(returns)
+    sum2 = sum3 = sum4 = 0.0
+    for part in blocks(n):
+        deviation = returns[part] - mean
+        square = deviation * deviation
+        sum2 += float(square.sum())
+        deviation *= square
+        sum3 += float(deviation.sum())
+        square *= square
+        sum4 += float(square.sum())
+    std = _std(returns, sum2)
     if std.value is None:
         return std, std, std
-    if std.value == 0:
+    m2 = sum2 / n
+    if std.value == 0 or m2 * m2 == 0:  # or too small to have a shape
         return std, null("zero_volatility"), null("zero_volatility")
-    m2 = float(square.mean())
     if not math.isfinite(m2 * m2):
         return std, null("overflow"), null("overflow")
-    if m2 * m2 == 0:  # the squares underflow: too small to have a shape
-        return std, null("zero_volatility"), null("zero_volatility")
-    deviation *= square
-    skewness = float(deviation.mean()) / (m2 * math.sqrt(m2))
-    square *= square
-    kurtosis = float(square.mean()) / (m2 * m2)
+    skewness = sum3 / n / (m2 * math.sqrt(m2))
+    kurtosis = sum4 / n / (m2 * m2)
     return std, Measured(skewness).finite(), Measured(kurtosis).finite()
 
 
@@ -114,7 +122,13 @@ def sharpe_per_bar(stats: ReturnStatistics) -> Measured:
 
 def sharpe_of_returns(returns: "Floats", rf: float, periods: float) -> Measured:
     """Return the annual Sharpe ratio of ``returns`` (n,) where no other moment is needed."""
-    per_bar = _ratio(_mean(returns) - rf, _deviations(returns)[2])
+    mean = _mean(returns)
+    squares = 0.0
+    for part in blocks(len(returns)):
+        deviation = returns[part] - mean
+        deviation *= deviation
+        squares += float(deviation.sum())
+    per_bar = _ratio(mean - rf, _std(returns, squares))
     return per_bar if per_bar.value is None else Measured(per_bar.value * math.sqrt(periods))
 
 

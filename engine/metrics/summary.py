@@ -88,7 +88,8 @@ def _measure(
         by_side = side_statistics(execution.trades, side)
         values[name] = {key: _value(m) for key, m in by_side.items()}
         reasons |= dict(_reasons(by_side, f"{name}."))
-    benchmark_equity = initial_cash * candles.close / candles.close[0]
+    benchmark_equity = initial_cash * candles.close
+    benchmark_equity /= candles.close[0]
     _refuse_overflow(drawdown=drawdown, benchmark=benchmark_equity)
     benchmark = _benchmark(benchmark_equity, initial_cash, periods, rf)
     reasons |= dict(_reasons(benchmark, "benchmark."))

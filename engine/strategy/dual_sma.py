@@ -57,9 +57,12 @@ class DualSma:
         fast = view.features[f"sma_{self.params.fast}"]
         slow = view.features[f"sma_{self.params.slow}"]
         k = self.params.threshold_bp / 1e4
-        with np.errstate(invalid="ignore"):
-            above = fast > slow * (1 + k) * (1 + ROUNDING)
-            below = fast < slow * (1 - k) * (1 - ROUNDING)
+        bound = slow * (1 + k)
+        bound *= 1 + ROUNDING
+        above = fast > bound
+        np.multiply(slow, 1 - k, out=bound)
+        bound *= 1 - ROUNDING
+        below = fast < bound
         decided = above | below | np.isnan(fast) | np.isnan(slow)
         signals = above.astype(np.int64)
         if not self.params.long_only:
