@@ -65,6 +65,12 @@ TimeZone = Annotated[str, typer.Option("--tz", help="Zone of times without an of
 DateFormat = Annotated[
     str | None, typer.Option("--date-format", help="Such as %d/%m/%Y.", show_default=False)
 ]
+Decimal = Annotated[
+    str | None,
+    typer.Option(
+        "--decimal", help="Mark of decimals, . or , [told from the file]", show_default=False
+    ),
+]
 Calendar = Annotated[
     str | None, typer.Option(help="Exchange calendar, such as XNYS.", show_default=False)
 ]
@@ -111,6 +117,7 @@ def run(
     ] = None,
     tz: TimeZone = "UTC",
     date_format: DateFormat = None,
+    decimal: Decimal = None,
     calendar: Calendar = None,
     out: Annotated[
         Path | None,
@@ -136,6 +143,7 @@ def run(
             timeframe=timeframe,
             timezone=tz,
             date_format=date_format,
+            decimal=decimal,
             calendar=calendar,
             out=out,
             overrides=tuple(settings or ()),
@@ -157,6 +165,7 @@ def verify(
     candles: CandlesFile = None,
     tz: TimeZone = "UTC",
     date_format: DateFormat = None,
+    decimal: Decimal = None,
     data_dir: DataDir = None,
     plugins: PluginFiles = None,
 ) -> None:
@@ -170,6 +179,7 @@ def verify(
             candles=candles,
             timezone=tz,
             date_format=date_format,
+            decimal=decimal,
             data_dir=data_dir,
             plugins=tuple(plugins or ()),
         )
@@ -188,6 +198,7 @@ def import_(
     ] = None,
     tz: TimeZone = "UTC",
     date_format: DateFormat = None,
+    decimal: Decimal = None,
     calendar: Calendar = None,
     on_bad_rows: Annotated[str, typer.Option(help="refuse or drop")] = "refuse",
     data_dir: DataDir = None,
@@ -196,7 +207,7 @@ def import_(
     from app.commands.data import ImportRequest, import_command
     from engine.data import ReadOptions
 
-    options = ReadOptions(timezone=tz, date_format=date_format, on_bad_rows=on_bad_rows)
+    options = ReadOptions(tz, date_format, on_bad_rows, decimal)
     import_command(ImportRequest(file, symbol, timeframe, options, calendar, data_dir))
 
 

@@ -34,6 +34,7 @@ class RunRequest:
     timeframe: str | None = None
     timezone: str = "UTC"
     date_format: str | None = None
+    decimal: str | None = None
     calendar: str | None = None
     out: Path | None = None
     overrides: tuple[str, ...] = ()
@@ -86,8 +87,8 @@ def _raw_config(request: RunRequest) -> dict[str, Any]:
         raw = sample_config()
     if request.candles is not None:
         raw = _for_file(raw, request, request.candles)
-    elif request.symbol or request.timeframe or request.date_format:
-        message = "--symbol, --timeframe and --date-format go with --candles; use --set otherwise"
+    elif request.symbol or request.timeframe or request.date_format or request.decimal:
+        message = "--symbol, --timeframe, --date-format and --decimal go with --candles"
         raise ConfigError.of("", message)
     if request.calendar is not None:
         raw["calendar"] = request.calendar
@@ -124,7 +125,9 @@ def _for_file(raw: Mapping[str, Any], request: RunRequest, path: Path) -> dict[s
 
 def read_options(request: Any) -> ReadOptions:
     """Return what the flags say about a candle file."""
-    return ReadOptions(timezone=request.timezone, date_format=request.date_format)
+    return ReadOptions(
+        timezone=request.timezone, date_format=request.date_format, decimal=request.decimal
+    )
 
 
 def provider_for(

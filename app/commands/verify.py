@@ -28,6 +28,7 @@ class VerifyRequest:
     candles: Path | None = None
     timezone: str = "UTC"
     date_format: str | None = None
+    decimal: str | None = None
     data_dir: Path | None = None
     plugins: tuple[Path, ...] = ()
 

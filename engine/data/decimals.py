@@ -52,9 +52,11 @@ class Numbers:
         if not self._given and (self._mark is None or unread):
             self._look_at(unread if self._mark else list(cells.values()))
         for title, column in cells.items():
-            part = column if self._mark is None else read[title]
-            if part is None or self._mark != before:
-                part = _numbers(column, self._mark or ".")
+            part = read[title]
+            if self._mark is None:
+                part = column  # until a later block tells
+            elif part is None or self._mark != (before or "."):
+                part = _numbers(column, self._mark)
             self._parts.setdefault(title, []).append(part)
 
     def columns(self) -> "dict[str, Floats]":

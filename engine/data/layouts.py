@@ -91,8 +91,9 @@ def find_places(name: str, titles: list[str]) -> dict[str, int]:
     places |= _time_places(name, titles, times)
     missing = [title for title in ("time", *PRICES) if title not in places]
     if missing:
-        raise DataError(f"{name} lacks the column {', '.join(missing)}; its header is: "
-                        f"{', '.join(titles)[:120]}")  # fmt: skip
+        header = ", ".join(titles)[:120]
+        shown = "".join(letter if letter.isprintable() else " " for letter in header)
+        raise DataError(f"{name} lacks the column {', '.join(missing)}; its header is: {shown}")
     return places
 
 

@@ -154,8 +154,9 @@ def _row_faults(columns: "dict[str, Floats]") -> "list[tuple[str, Booleans]]":
             price |= ~((columns[title] > 0) & np.isfinite(columns[title]))
     body_high = np.maximum(columns["open"], columns["close"])
     body_low = np.minimum(columns["open"], columns["close"])
-    inverted = columns["high"] < body_high * (1 - RANGE_TOLERANCE)
-    inverted |= columns["low"] > body_low * (1 + RANGE_TOLERANCE)
+    with np.errstate(over="ignore"):  # beyond the largest number nothing is above it
+        inverted = columns["high"] < body_high * (1 - RANGE_TOLERANCE)
+        inverted |= columns["low"] > body_low * (1 + RANGE_TOLERANCE)
     faults = [("bad_price", price), ("inverted_range", inverted)]
     if "volume" in columns:
         volume = columns["volume"]
@@ -169,18 +170,14 @@ def _duplicates(ts: "Integers", columns: "list[Floats]") -> "tuple[Booleans, Boo
     same_time[1:] = ts[1:] == ts[:-1]
     if not same_time.any():
         return same_time, same_time
-    exact = np.zeros_like(same_time)
-    conflicting = np.zeros_like(same_time)
-    starts = np.flatnonzero(~same_time)
-    ends = np.append(starts[1:], len(ts))
-    for start, end in zip(starts, ends, strict=True):
-        if end - start > 1:
-            rows = np.column_stack([column[start:end] for column in columns])
-            equal = np.array_equal(
-                rows[1:], np.broadcast_to(rows[0], rows[1:].shape), equal_nan=True
-            )
-            (exact if equal else conflicting)[start + equal : end] = True
-    return exact, conflicting
+    equal = same_time.copy()
+    for column in columns:
+        now, before = column[1:], column[:-1]
+        equal[1:] &= (now == before) | (np.isnan(now) & np.isnan(before))
+    differs = same_time & ~equal  # from the row before it
+    group = np.cumsum(~same_time) - 1
+    conflict = np.bincount(group, weights=differs)[group] > 0
+    return same_time & ~conflict, conflict
 
 
 def _refuse(name: str, report: QualityReport, options: ReadOptions) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from engine.config import SYMBOL_PATTERN, TIMEFRAME_MS, RunConfig
 from engine.data.normalize import Dataset, ReadOptions, normalize
+from engine.data.open_file import open_regular
 from engine.data.read_file import read_file
 from engine.errors import DataError
 from engine.registry import Params, Registry
@@ -88,14 +89,8 @@ def content_sha256(path: Path) -> str:
     Raises
         DataError where it cannot be read.
     """
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except FileNotFoundError:
-        message = f"there is no file {path.name}"
-    except OSError as fault:
-        message = f"{path.name} cannot be read: {(fault.strerror or 'unreadable').lower()}"
-    raise DataError(message)
+    with open_regular(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def describe(provider: str, dataset: Dataset) -> DatasetInfo:

@@ -133,7 +133,7 @@ class _Rows:
         self._limits = limits
         self._numbers = Numbers(
             name,
-            decimal=decimal or layout.decimal,
+            decimal=layout.decimal if decimal is None else decimal,
             comma_separated=layout.separator == ",",
         )
         self._times: dict[str, list[pa.Array]] = {"time": [], "clock": []}

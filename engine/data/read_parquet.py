@@ -10,17 +10,14 @@ import pyarrow.parquet as pq
 
 from engine.data.columns import as_floats, as_numpy, is_null, is_number, joined
 from engine.data.layouts import find_places
+from engine.data.parquet_pages import DELTA_BYTE_ARRAY, Pages
 from engine.data.raw import FileLimits, NumericTimes, RawTable
-from engine.data.timestamps import DAY_MS, FIRST_MS, LAST_MS, join_clock
+from engine.data.timestamps import DAY_MS, join_clock
 from engine.errors import DataError
 
-END = b"PAR1"
-MAX_FOOTER_BYTES = 16 * 2**20
 BATCH_ROWS = 65_536
 TIMES = ("time", "clock")
 TEXT = r"(?s)^.{0,64}$"  # longer ones are no times
-# Each text of these is told by the one before it: a few bytes can stand for gigabytes.
-UNBOUNDED_ENCODINGS = {"DELTA_BYTE_ARRAY"}
 MS_PER_UNIT = {"s": (1000, 1), "ms": (1, 1), "us": (1, 1000), "ns": (1, 1_000_000)}
 FAULTS = (pa.ArrowException, OSError, ValueError, MemoryError)
 ParquetSource = io.BufferedReader | io.BytesIO
@@ -39,10 +36,10 @@ def read_parquet(
         DataError where the file is damaged, lacks a column, holds one of the wrong type, or goes
         beyond ``limits``.
     """
-    _check_end(file, name)
+    pages = Pages(file, name)
     try:
         footer = pq.ParquetFile(file)
-        paths = _checked_paths(footer, name, limits)
+        paths = _checked_paths(footer, pages, name, limits)
         columns: dict[str, list[pa.Array]] = {title: [] for title in paths}
         n_rows = 0
         for batch in _batches(file, footer, paths):
@@ -71,20 +68,10 @@ def read_parquet(
         raise DataError(f"{name} cannot be read as Parquet: {reason}") from None
 
 
-def _check_end(file: ParquetSource, name: str) -> None:
-    """Refuse a file whose footer is not there, or larger than any candles need."""
-    size = file.seek(0, io.SEEK_END)
-    file.seek(max(size - 8, 0))
-    tail = file.read(8)
-    n_bytes = int.from_bytes(tail[:4], "little")
-    if size < 12 or tail[4:] != END or n_bytes > size - 12:
-        raise DataError(f"{name} is damaged or cut short: it does not end as Parquet does")
-    if n_bytes > MAX_FOOTER_BYTES:
-        raise DataError(f"{name} has a footer of more than {MAX_FOOTER_BYTES / 2**20:.0f} MiB")
-
-
-def _checked_paths(footer: pq.ParquetFile, name: str, limits: FileLimits) -> dict[str, str]:
-    """Return the name of each title's column, once the footer's claims are within bounds."""
+def _checked_paths(
+    footer: pq.ParquetFile, pages: Pages, name: str, limits: FileLimits
+) -> dict[str, str]:
+    """Return the name of each title's column, once what the file claims is within bounds."""
     metadata, schema = footer.metadata, footer.schema_arrow
     if metadata.num_rows > limits.max_rows:
         raise DataError(f"{name} has more than {limits.max_rows:,} rows: {metadata.num_rows:,}")
@@ -98,19 +85,19 @@ def _checked_paths(footer: pq.ParquetFile, name: str, limits: FileLimits) -> dic
         kind = schema.field(schema.get_field_index(path)).type
         if not (_is_time(kind) if title in TIMES else is_number(kind)):
             wanted = "times" if title in TIMES else "numbers"
-            raise DataError(f"{name}: the column {path} holds {kind}, not {wanted}")
+            raise DataError(f"{name}: the column for {title} holds {kind}, not {wanted}")
         if leaves.count(path) != 1 or any(leaf.startswith(f"{path}.") for leaf in leaves):
-            raise DataError(f"{name} has two columns for {path}")
-        chunks = [
-            metadata.row_group(group).column(leaves.index(path))
-            for group in range(metadata.num_row_groups)
-        ]
-        if sum(chunk.total_uncompressed_size for chunk in chunks) > limits.max_unpacked_bytes:
+            raise DataError(f"{name} has two columns for {title}")
+        column = pages.column(leaves.index(path))
+        if column.unpacked_bytes > limits.max_unpacked_bytes:
             size = f"{limits.max_unpacked_bytes / 2**20:,.6g} MiB"
-            raise DataError(f"{name}: the column {path} unpacks to more than {size}")
-        if any(UNBOUNDED_ENCODINGS & set(chunk.encodings) for chunk in chunks):
-            raise DataError(f"{name}: the column {path} is encoded as differences of texts; "
-                            "save it with another encoding")  # fmt: skip
+            raise DataError(f"{name}: the column for {title} unpacks to more than {size}")
+        # There each text is told by the one before it: a few bytes can stand for gigabytes.
+        if DELTA_BYTE_ARRAY in column.encodings:
+            raise DataError(
+                f"{name}: the column for {title} is stored as differences of texts; "
+                "save it with another encoding"
+            )
     return paths
 
 
@@ -149,12 +136,8 @@ def _moments(cells: pa.Array) -> NumericTimes:
     elif pa.types.is_timestamp(kind):
         factor, divisor = MS_PER_UNIT[kind.unit]
     values = as_numpy(cells.cast(pa.int64()))
-    missing = is_null(cells)
-    if factor > 1:  # whole milliseconds may be more than 64 bits hold
-        missing |= (values < FIRST_MS // factor) | (values > LAST_MS // factor)
-        values = np.where(missing, 0, values)
     zoned = pa.types.is_timestamp(kind) and kind.tz is not None
-    return NumericTimes(values * factor // divisor, missing, zoned)
+    return NumericTimes(values * factor // divisor, is_null(cells), zoned)
 
 
 def _text(cells: pa.Array) -> pa.Array:

@@ -1,5 +1,6 @@
 """Time columns: text of any usual layout to UTC epoch milliseconds, never by a guess."""
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,8 @@ OFFSET = r" ?(?P<offset>Z|[+-]\d{2}:?\d{2}|[+-]\d{2})?"
 YEAR_FIRST = r"^(?P<a>\d{4})[-/.](?P<b>\d{1,2})[-/.](?P<c>\d{1,2})" + CLOCK + OFFSET + "$"
 YEAR_LAST = r"^(?P<a>\d{1,2})[-/.](?P<b>\d{1,2})[-/.](?P<c>\d{4})" + CLOCK + OFFSET + "$"
 COMPACT_CLOCK = (
-    r"(?:[T ]+(?P<hour>\d{2}):?(?P<minute>\d{2})(?::?(?P<second>\d{2})(?:\.(?P<part>\d{1,9}))?)?)?"
+    r"(?:[T ]+(?P<hour>\d{1,2}):?(?P<minute>\d{2})"
+    r"(?::?(?P<second>\d{2})(?:\.(?P<part>\d{1,9}))?)?)?"
 )
 COMPACT = r"^(?P<a>\d{4})(?P<b>\d{2})(?P<c>\d{2})" + COMPACT_CLOCK + OFFSET + "$"
 EPOCH = r"^(?P<epoch>-?\d{9,19})(?:\.0*)?$"
@@ -137,9 +139,12 @@ def _localized(times: ParsedTimes, naive: "Booleans", timezone: str) -> ParsedTi
     """Return the times with the ``naive`` ones taken as wall times of ``timezone``."""
     if timezone == "UTC" or not naive.any():
         return times
+    beyond = (times.ts < FIRST_MS + DAY_MS) | (times.ts > LAST_MS - DAY_MS)
+    unreadable = times.unreadable | (naive & beyond)  # no zone is known at the calendar's ends
+    naive = naive & ~beyond
     ts, impossible = times.ts.copy(), times.impossible.copy()
     ts[naive], impossible[naive] = local_to_utc(times.ts[naive], timezone)
-    return ParsedTimes(ts, times.unreadable, impossible)
+    return ParsedTimes(ts, unreadable, impossible)
 
 
 def _milliseconds(parts: pa.Array) -> "Integers":
@@ -240,7 +245,7 @@ def _parse_with_format(text: pa.Array, timezone: str, date_format: str) -> Parse
     zoned = "%z" in date_format
     try:
         parsed = pd.to_datetime(values, format=date_format, errors="coerce", utc=zoned)
-    except ValueError as fault:
+    except (ValueError, re.error) as fault:
         message = f"date_format {date_format!r} cannot be used: {str(fault)[:120]}"
         raise DataError(message) from None
     unreadable = np.asarray(parsed.isna())

@@ -104,7 +104,7 @@ def test_numbers(kind: pa.DataType, read: Read) -> None:
     """Prices and volumes may be numbers of any width, decimal ones included."""
     numbers = pa.array([2.0] * 4).cast(kind)
     titles = ("open", "high", "low", "close", "volume", "vwap", "adj_close")
-    dataset = read(packed({"time": TIMES["us"], **{title: numbers for title in titles}}))
+    dataset = read(packed({"time": TIMES["us"], **dict.fromkeys(titles, numbers)}))
     candles = dataset.candles
     assert candles.volume is not None
     assert candles.vwap is not None
@@ -183,6 +183,17 @@ def test_batches(read: Read) -> None:
     dataset = read(packed(columns, row_group_size=40_000), timeframe="1m")
     assert np.array_equal(dataset.candles.ts, minutes)
     assert np.array_equal(dataset.candles.close, close)
+
+
+def test_empty_row_groups(read: Read) -> None:
+    """Row groups without rows, as pieces of a data set leave them, are no damage."""
+    table = pa.table({"Date": TIMES["text"], **PRICES})
+    for options in ({}, {"use_dictionary": False}):
+        file = io.BytesIO()
+        with pq.ParquetWriter(file, table.schema, **options) as writer:
+            for part in (table[:0], table[:2], table[:0], table[2:]):
+                writer.write_table(part)
+        assert read(file.getvalue()).candles.ts.tolist() == DAYS_MS
 
 
 @pytest.mark.parametrize(

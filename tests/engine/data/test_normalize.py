@@ -243,7 +243,9 @@ def test_told_timeframe(timeframe: str, tmp_path_factory: pytest.TempPathFactory
     path = tmp_path_factory.mktemp("told") / "X.csv"
     step = STEPS_MS[timeframe]
     path.write_text(_at([4 * step, step, step]), encoding="utf-8")
-    dataset = normalize(read_file(path, ReadOptions()), symbol="X", timeframe=None, options=ReadOptions())
+    dataset = normalize(
+        read_file(path, ReadOptions()), symbol="X", timeframe=None, options=ReadOptions()
+    )
     assert dataset.candles.timeframe == timeframe
 
 
@@ -263,3 +265,9 @@ def test_untold_timeframe(
 def test_single_bar(read: Read) -> None:
     """One bar fits whatever timeframe is asked for."""
     assert read(_at([]), timeframe="4h").candles.timeframe == "4h"
+
+
+def test_largest_numbers(read: Read) -> None:
+    """Prices near the largest number are compared without a warning."""
+    rows = [f"{_day(i)},1.7976931348623157e308,1.7976931348623157e308,1,2,1,2,2" for i in range(3)]
+    assert read(_file(rows)).candles.open.tolist() == [1.7976931348623157e308] * 3

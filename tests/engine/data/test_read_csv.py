@@ -73,7 +73,10 @@ def test_unnamed_column_elsewhere(read: Read, csv_text: Text) -> None:
         ("Open,High,Low,Close,Volume,Foo", "lacks the column time"),
         ("Date,High,Low,Close,Volume,Foo", "lacks the column open"),
         ("Date,Foo,High,Bar,Close,Volume", "lacks the column open, low"),
-        ("Day;Opening;Highest;Lowest;Last;Turnover", "lacks the column time, open, high, low, close"),
+        (
+            "Day;Opening;Highest;Lowest;Last;Turnover",
+            "lacks the column time, open, high, low, close",
+        ),
         ("Date,Open,OPEN,High,Low,Close", "two columns for open"),
         ("Date,Timestamp,Open,High,Low,Close", "two columns for time"),
     ],

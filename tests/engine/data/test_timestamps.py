@@ -163,10 +163,20 @@ def test_date_format_in_a_zone(read: Read, csv_text: Text) -> None:
     assert dataset.candles.ts.tolist() == [_ms(day) - 9 * 3_600_000 for day in DAILY]
 
 
-def test_bad_date_format(read: Read, csv_text: Text) -> None:
+@pytest.mark.parametrize("date_format", ["%Q", "%", "%d%d", "%U"])
+def test_bad_date_format(date_format: str, read: Read, csv_text: Text) -> None:
     """A format that means nothing is refused by its text."""
-    with pytest.raises(DataError, match="date_format '%Q' cannot be used"):
-        read(csv_text(["2020-01-06"] * 3), date_format="%Q")
+    with pytest.raises(DataError, match=f"date_format '{date_format}' cannot be used"):
+        read(csv_text(["2020-01-06"] * 3), date_format=date_format)
+
+
+@pytest.mark.parametrize("timezone", ["UTC", "America/New_York", "Asia/Tokyo"])
+@pytest.mark.parametrize("text", ["0000-12-31", "0001-01-01 00:00+14:00", "9999-12-31 23:59-01:00"])
+def test_ends_of_the_calendar(text: str, timezone: str, read: Read, csv_text: Text) -> None:
+    """A time before the year 1 or after 9999 is a fault of its row in any zone."""
+    texts = [text, *(f"{day:%Y-%m-%d}" for day in DAILY[:3])]
+    with pytest.raises(DataError, match=r"cannot be read \(1 row, first 1\)"):
+        read(csv_text(texts), timezone=timezone)
 
 
 @pytest.mark.parametrize("date_format", [None, "%Y-%m-%d"])
