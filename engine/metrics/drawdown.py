@@ -12,18 +12,22 @@ if TYPE_CHECKING:
 
 # Below the peak by less than this, relative, is rounding.
 NOISE = 1e-12
+PEAK_BLOCK = 1 << 12
 
 
 def drawdown_series(equity: "Floats", initial: float) -> "Floats":
     """Return E_t / max(E_s, s ≤ t) - 1 (n,), ≤ 0; the initial cash is a peak too."""
     drawdown = np.empty(len(equity))
     peak = initial
-    for part in blocks(len(equity)):
-        out = drawdown[part]
-        np.maximum.accumulate(equity[part], out=out)
-        np.maximum(out, peak, out=out)
-        peak = float(out[-1])
-        np.divide(equity[part], out, out=out)
+    for part in blocks(len(equity), PEAK_BLOCK):
+        values, out = equity[part], drawdown[part]
+        if values.max() <= peak:  # no new peak here: one division serves, and is the usual case
+            np.divide(values, peak, out=out)
+        else:
+            np.maximum.accumulate(values, out=out)
+            np.maximum(out, peak, out=out)
+            peak = float(out[-1])
+            np.divide(values, out, out=out)
         out -= 1.0
     return drawdown
 
