@@ -9,6 +9,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
 from rich import box
 from rich.table import Table
 from rich.text import Text
@@ -82,8 +83,8 @@ def _check(symbol: str, timeframe: str | None, on_bad_rows: str) -> None:
         raw["timeframe"] = timeframe
     try:
         RunConfig.model_validate(raw)
-    except ValueError as error:
-        raise ConfigError(faults_of(error, RunConfig)) from None  # type: ignore[arg-type]  # pydantic's own
+    except ValidationError as error:
+        raise ConfigError(faults_of(error, RunConfig)) from None
 
 
 def datasets_command(data_dir: Path | None, *, as_json: bool) -> None:

@@ -17,22 +17,6 @@ from engine.metrics import HEADLINE
 
 Studio = Callable[..., Any]
 
-SIX_DAYS = """Date,Open,High,Low,Close,Volume
-2024-01-01,100,101,99,100,1000
-2024-01-02,100,103,100,102,1000
-2024-01-03,102,104,101,103,1000
-2024-01-04,103,103,98,99,1000
-2024-01-05,99,100,95,96,1000
-2024-01-08,96,99,96,98,1000
-"""
-
-
-@pytest.fixture
-def candles(tmp_path: Path) -> Path:
-    path = tmp_path / "TEST_1d.csv"
-    path.write_text(SIX_DAYS, encoding="utf-8")
-    return path
-
 
 def leftovers(folder: Path) -> list[str]:
     """Return everything in a folder that a failed run should not have left there."""
@@ -76,35 +60,6 @@ def test_json_prints_summary_and_nothing_else(studio: Studio, tmp_path: Path) ->
     summary = json.loads(ended.out)
     assert set(summary["metrics"]) == set(HEADLINE)
     assert not (tmp_path / "here/plot.png").exists()
-
-
-def test_candles_from_a_file_are_named_by_it(studio: Studio, candles: Path) -> None:
-    """Symbol and timeframe are taken from the file's name where nothing else tells them."""
-    summary = json.loads(studio("run", "--candles", candles, "--json", "--no-plot").out)
-    assert (summary["symbol"], summary["timeframe"], summary["provider"]) == ("TEST", "1d", "local")
-    assert summary["n_bars"] == 6
-    assert [warning["code"] for warning in summary["warnings"]] == ["short_sample"]
-
-
-def test_timeframe_is_told_by_the_bars(studio: Studio, candles: Path) -> None:
-    """A file whose name tells no timeframe is taken for what the step between its bars is."""
-    plain = candles.rename(candles.with_name("TEST.csv"))
-    summary = json.loads(studio("run", "--candles", plain, "--json", "--no-plot").out)
-    assert (summary["symbol"], summary["timeframe"]) == ("TEST", "1d")
-    named = studio("run", "--candles", plain, "--symbol", "X", "--timeframe", "1h")
-    assert (named.code, "bars are 1 days apart, which does not fit 1h" in named.err) == (3, True)
-
-
-def test_file_and_data_directory_give_the_same_run(
-    studio: Studio, candles: Path, tmp_path: Path
-) -> None:
-    """Candles given by hand and the same in the data directory are one and the same run."""
-    by_hand = json.loads(studio("run", "--candles", candles, "--json", "--no-plot").out)
-    (tmp_path / "data/candles").mkdir(parents=True)
-    candles.rename(tmp_path / "data/candles/TEST_1d.csv")
-    (tmp_path / "config.json").write_text('{"symbol": "TEST", "plot": false}', encoding="utf-8")
-    again = studio("run", "config.json", "--json")
-    assert json.loads(again.out)["run_hash"] == by_hand["run_hash"]
 
 
 def test_config_file_and_overrides(studio: Studio, tmp_path: Path) -> None:
@@ -230,26 +185,6 @@ def test_bad_configuration_files(
     path.write_bytes(content)
     ended = studio("run", path)
     assert (ended.code, words in ended.err) == (2, True), ended.err
-
-
-def test_bad_candles_name_file_rule_and_rows(studio: Studio, candles: Path, tmp_path: Path) -> None:
-    """Bad rows end the run with the file, the rule, the count and the first rows."""
-    candles.write_text(SIX_DAYS.replace("102,104,101,103", "102,104,101,-3"), encoding="utf-8")
-    ended = studio("run", "--candles", candles)
-    assert ended.code == 3
-    assert (
-        "TEST_1d.csv: a price that is missing, not a number, or not above zero (1 row, first 3)"
-        in ended.err
-    )
-    assert leftovers(tmp_path) == []
-
-
-def test_dropped_rows_are_said(studio: Studio, candles: Path) -> None:
-    """What normalisation changed is said on standard error, not in the run."""
-    candles.write_text(SIX_DAYS.replace("102,104,101,103", "102,104,101,-3"), encoding="utf-8")
-    ended = studio("run", "--candles", candles, "--set", "on_bad_rows=drop", "--json", "--no-plot")
-    assert (ended.code, ended.err) == (0, "studio: of 6 rows, 1 dropped for a bad price.\n")
-    assert json.loads(ended.out)["n_bars"] == 5
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS, errno.EACCES])

@@ -48,3 +48,20 @@ def test_a_settings_file_that_cannot_be_opened(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="Is a directory"):
         read_settings({"data_dir": tmp_path}, {})
     assert read_settings({"data_dir": tmp_path / "none"}, {}).max_bars == 2_000_000
+
+
+@pytest.mark.parametrize(
+    "value", ["a.py,b.py", " a.py , b.py ,", '["a.py", "b.py"]'], ids=["words", "spaced", "json"]
+)
+def test_lists_are_words_or_json(tmp_path: Path, value: str) -> None:
+    """A list in the environment is JSON or words between commas; in the file it is a list."""
+    expected = (Path("a.py"), Path("b.py"))
+    assert read_settings({"data_dir": tmp_path}, {"STUDIO_PLUGINS": value}).plugins == expected
+    (tmp_path / "settings.toml").write_text('plugins = ["a.py", "b.py"]', encoding="utf-8")
+    assert read_settings({"data_dir": tmp_path}, {}).plugins == expected
+
+
+def test_a_list_that_is_not_json(tmp_path: Path) -> None:
+    """A list that begins like JSON and is none is told by its setting."""
+    with pytest.raises(ConfigError, match="setting plugins: "):
+        read_settings({"data_dir": tmp_path}, {"STUDIO_PLUGINS": "[a.py"})

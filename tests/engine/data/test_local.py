@@ -230,3 +230,22 @@ def test_cached_arrays_cannot_be_changed(tmp_path: Path) -> None:
     loaded = load(config(), local(tmp_path), Limits(), Caches())
     with pytest.raises(ValueError, match="read-only"):
         loaded.candles.close[0] = np.nan
+
+
+def test_coarser_bars_are_built_from_the_coarsest_finer_ones(tmp_path: Path) -> None:
+    """A timeframe that is not stored is built, from days rather than hours, and no finer one is."""
+    hours = [f"2024-01-0{1 + h // 24} {h % 24:02}:00,10,19,9,11,5,1,11\n" for h in range(14 * 6)]
+    drop(tmp_path, HEADER + "".join(hours), "X_1h.csv")
+    four = local(tmp_path).load(config(timeframe="4h")).candles
+    assert (four.timeframe, len(four)) == ("4h", 21)
+    assert four.volume is not None
+    assert four.volume.tolist() == [4.0] * 21
+    drop(tmp_path, text([f"2024-01-{i:02},10,19,9,11,5,100,11\n" for i in range(1, 15)]))
+    weeks = local(tmp_path).load(config(timeframe="1w")).candles
+    assert weeks.volume is not None
+    assert weeks.volume.tolist() == [700.0, 700.0]
+    hourly, daily = (local(tmp_path).fingerprint(config(timeframe=t)) for t in ("1h", "1w"))
+    assert "X_1h.csv" in hourly
+    assert "X_1d.csv" in daily
+    with pytest.raises(DatasetNotFound):
+        local(tmp_path).load(config(timeframe="30m"))
