@@ -61,7 +61,10 @@ cli = typer.Typer(
 CandlesFile = Annotated[
     Path | None, typer.Option("--candles", help="Candles from this CSV file.", show_default=False)
 ]
-TimeZone = Annotated[str, typer.Option("--tz", help="Zone of times without an offset.")]
+TimeZone = Annotated[
+    str | None,
+    typer.Option("--tz", help="Zone of times without an offset [UTC]", show_default=False),
+]
 DateFormat = Annotated[
     str | None, typer.Option("--date-format", help="Such as %d/%m/%Y.", show_default=False)
 ]
@@ -115,7 +118,7 @@ def run(
     timeframe: Annotated[
         str | None, typer.Option(help="With --candles.", show_default=False)
     ] = None,
-    tz: TimeZone = "UTC",
+    tz: TimeZone = None,
     date_format: DateFormat = None,
     decimal: Decimal = None,
     calendar: Calendar = None,
@@ -163,7 +166,7 @@ def verify(
         bool, typer.Option("--rerun", help="Run it again and compare every byte.")
     ] = False,
     candles: CandlesFile = None,
-    tz: TimeZone = "UTC",
+    tz: TimeZone = None,
     date_format: DateFormat = None,
     decimal: Decimal = None,
     data_dir: DataDir = None,
@@ -196,7 +199,7 @@ def import_(
     timeframe: Annotated[
         str | None, typer.Option(help="[from the file's name or bars]", show_default=False)
     ] = None,
-    tz: TimeZone = "UTC",
+    tz: TimeZone = None,
     date_format: DateFormat = None,
     decimal: Decimal = None,
     calendar: Calendar = None,
@@ -207,7 +210,7 @@ def import_(
     from app.commands.data import ImportRequest, import_command
     from engine.data import ReadOptions
 
-    options = ReadOptions(tz, date_format, on_bad_rows, decimal)
+    options = ReadOptions(tz or "UTC", date_format, on_bad_rows, decimal)
     import_command(ImportRequest(file, symbol, timeframe, options, calendar, data_dir))
 
 
@@ -246,6 +249,7 @@ def export(
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; every error is a sentence on standard error."""
+    _open_missing()
     _replace_unprintable()
     with contextlib.suppress(ValueError):  # outside the main thread there are no signals to set
         signal.signal(signal.SIGTERM, _interrupt)
@@ -290,6 +294,14 @@ def _explain(fault: BaseException) -> tuple[str, Exit]:
 
 def _interrupt(_signal: int, _frame: object) -> None:
     raise KeyboardInterrupt
+
+
+def _open_missing() -> None:
+    """Give a process that was started without its streams some that go nowhere."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            nowhere = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115  # for good
+            setattr(sys, name, nowhere)
 
 
 def _replace_unprintable() -> None:

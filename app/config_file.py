@@ -108,6 +108,6 @@ def _put(target: Any, field: str, value: Any) -> None:
 def _item(target: Any, part: str, field: str) -> Any:
     if not isinstance(target, list):
         raise ConfigError.of("--set", f"{field} leads into a plain value")
-    if not part.isdigit() or int(part) >= len(target):
+    if not (part.isascii() and part.isdecimal()) or int(part) >= len(target):
         raise ConfigError.of("--set", f"{field} names no item of a list of {len(target)}")
     return target[int(part)]

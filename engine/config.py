@@ -28,6 +28,9 @@ SYMBOL_PATTERN = r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9])?$"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
 MAX_BPS = 10_000.0
+# The years 1000 to 9000: what every library here can date.
+MIN_TIME_MS = -30_610_224_000_000
+MAX_TIME_MS = 221_845_392_000_000
 
 
 def epoch_ms(value: object, *, end_of_day: bool) -> object:
@@ -59,12 +62,12 @@ def epoch_ms(value: object, *, end_of_day: bool) -> object:
 
 StartMs = Annotated[
     int | None,
-    Field(ge=-MAX_INTEGER, le=MAX_INTEGER),
+    Field(ge=MIN_TIME_MS, le=MAX_TIME_MS),
     BeforeValidator(lambda value: epoch_ms(value, end_of_day=False)),
 ]
 EndMs = Annotated[
     int | None,
-    Field(ge=-MAX_INTEGER, le=MAX_INTEGER),
+    Field(ge=MIN_TIME_MS, le=MAX_TIME_MS),
     BeforeValidator(lambda value: epoch_ms(value, end_of_day=True)),
 ]
 

@@ -123,7 +123,7 @@ def _plugin_errors() -> Iterator[None]:
         yield
     except StudioError:
         raise
-    except Exception as fault:
+    except (Exception, SystemExit) as fault:
         raise as_plugin_error(fault) from fault
 
 
@@ -192,7 +192,7 @@ class PreparedRun:
         causality = check_causality(
             candles,
             targets.series(),
-            lambda other: self._compute_targets(other).series(),
+            self._other_targets,
             first_bar=targets.first_bar,
             seed=config.seed,
             check_cancelled=self._check_cancelled,
@@ -220,16 +220,21 @@ class PreparedRun:
 
     def _targets(self) -> "_Targets":
         cache = self._context.caches.features if self._context.caches else None
-        return self._compute_targets(self.loaded.candles, cache, self._begin)
+        return self._compute_targets(self._plan, self.loaded.candles, cache, self._begin)
+
+    def _other_targets(self, candles: Candles) -> dict[str, Any]:
+        """Return the series of other candles, by components that have not seen the run's own."""
+        fresh = make_plan(self.config.to_json(), self._context.limits)
+        return self._compute_targets(fresh, candles).series()
 
     def _compute_targets(
         self,
+        plan: RunPlan,
         candles: Candles,
         cache: BoundedCache | None = None,
         begin: Callable[[str], None] = lambda _: None,
     ) -> "_Targets":
         """Return features, signals and weights of any candles of the same length and times."""
-        plan = self._plan
         begin("feature_compute")
         inputs = IndicatorInput(candles, self.loaded.periods_per_year.value)
         kept, for_strategy, for_sizing = (

@@ -64,7 +64,7 @@ def _load(path: Path) -> Plugin:
     before = {kind: set(registry) for kind, registry in REGISTRIES.items()}
     try:
         _execute(_compile(source, path.name), digest)
-    except Exception as fault:  # noqa: BLE001  # it is the user's code: anything may come
+    except (Exception, SystemExit) as fault:  # noqa: BLE001  # it is the user's code: anything may come
         _entered(before, digest, path.name).unload()
         raise ConfigError.of("plugins", explain(fault) or f"{path.name}: {fault}") from None
     plugin = _entered(before, digest, path.name)
@@ -115,7 +115,7 @@ def explain(fault: BaseException) -> str | None:
     return None
 
 
-def as_plugin_error(fault: Exception) -> Exception:
+def as_plugin_error(fault: BaseException) -> BaseException:
     """Return the error to raise for one that came up in a run: the plugin's, or itself."""
     message = explain(fault)
     return fault if message is None else PluginError(message)

@@ -9,8 +9,9 @@ from typing import IO
 from app.commands.verify import find_run
 from app.settings import read_settings
 from engine.artifacts import read_manifest
+from engine.artifacts.manifest import file_sha256
 from engine.artifacts.views import write_csv
-from engine.errors import OutputError, StorageError
+from engine.errors import OutputError, StorageError, VerificationError
 
 
 def export_command(
@@ -25,10 +26,14 @@ def export_command(
     assert as_csv  # the only form so far
     folder = find_run(run_or_dir, read_settings({"data_dir": data_dir}))
     table = name if name.endswith(".parquet") else f"{name}.parquet"
-    tables = [e["name"] for e in read_manifest(folder)["files"] if e["name"].endswith(".parquet")]
+    known = {entry["name"]: entry["sha256"] for entry in read_manifest(folder)["files"]}
+    tables = [title for title in known if title.endswith(".parquet")]
     if table not in tables:
         message = f"the run has no table {name}; it has {', '.join(sorted(tables))}"
         raise OutputError(message)
+    if not (folder / table).is_file() or file_sha256(folder / table) != known[table]:
+        message = f"{table} is missing or has been changed since the run"
+        raise VerificationError(message)
     with _opened(out) as file:
         write_csv(folder / table, file)
 
@@ -40,11 +45,13 @@ def _opened(out: Path | None) -> Iterator[IO[bytes]]:
         return
     try:
         with out.open("xb") as file:
-            yield file
+            try:
+                yield file
+            except BaseException:
+                out.unlink(missing_ok=True)
+                raise
     except FileExistsError:
         message = f"{out} is there already"
         raise OutputError(message) from None
     except OSError as fault:
-        with contextlib.suppress(OSError):
-            out.unlink()
         raise StorageError.from_os_error(str(out), fault) from None

@@ -32,7 +32,7 @@ class RunRequest:
     candles: Path | None = None
     symbol: str | None = None
     timeframe: str | None = None
-    timezone: str = "UTC"
+    timezone: str | None = None
     date_format: str | None = None
     decimal: str | None = None
     calendar: str | None = None
@@ -87,8 +87,10 @@ def _raw_config(request: RunRequest) -> dict[str, Any]:
         raw = sample_config()
     if request.candles is not None:
         raw = _for_file(raw, request, request.candles)
-    elif request.symbol or request.timeframe or request.date_format or request.decimal:
-        message = "--symbol, --timeframe, --date-format and --decimal go with --candles"
+    elif any(
+        (request.symbol, request.timeframe, request.timezone, request.date_format, request.decimal)
+    ):
+        message = "--symbol, --timeframe, --tz, --date-format and --decimal go with --candles"
         raise ConfigError.of("", message)
     if request.calendar is not None:
         raw["calendar"] = request.calendar
@@ -126,7 +128,7 @@ def _for_file(raw: Mapping[str, Any], request: RunRequest, path: Path) -> dict[s
 def read_options(request: Any) -> ReadOptions:
     """Return what the flags say about a candle file."""
     return ReadOptions(
-        timezone=request.timezone, date_format=request.date_format, decimal=request.decimal
+        timezone=request.timezone or "UTC", date_format=request.date_format, decimal=request.decimal
     )
 
 

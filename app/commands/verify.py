@@ -26,7 +26,7 @@ class VerifyRequest:
     run_or_dir: str
     rerun: bool = False
     candles: Path | None = None
-    timezone: str = "UTC"
+    timezone: str | None = None
     date_format: str | None = None
     decimal: str | None = None
     data_dir: Path | None = None

@@ -39,6 +39,7 @@ STYLE = {
     "xtick.labelcolor": INK,
     "ytick.labelcolor": INK,
     "axes.axisbelow": True,
+    "text.parse_math": False,  # a name may hold a dollar
     "text.color": INK,
 }
 

@@ -1,7 +1,9 @@
 """Publishing: every artifact of a run into a temporary directory, then one rename."""
 
 import contextlib
+import errno
 import os
+import re
 import secrets
 import shutil
 import time
@@ -21,6 +23,18 @@ from engine.records import BacktestResult, CancelCheck, Identity
 PARTIAL = ".partial"
 # Publishing takes seconds; what is older was left behind by a process that was killed.
 ABANDONED_AFTER_S = 3600.0
+ARTIFACTS = {
+    "config.json",
+    "summary.json",
+    "metrics.json",
+    "equity.parquet",
+    "drawdown.parquet",
+    "fills.parquet",
+    "trades.parquet",
+    "features.parquet",
+    "plot.png",
+    MANIFEST,
+}
 
 Writer = Callable[[BacktestResult, IO[bytes]], None]
 
@@ -38,9 +52,10 @@ def inspect_place(place: Path, identity: Identity) -> Place:
     Raises
         OutputError where it holds anything else.
     """
-    if place.resolve() == Path.cwd():
-        message = "the current directory cannot become a run's directory; name one inside it"
-        raise OutputError(message)
+    with contextlib.suppress(OSError):  # the current directory may have been removed
+        if place.resolve() == Path.cwd():
+            message = "the current directory cannot become a run's directory; name one inside it"
+            raise OutputError(message)
     try:
         if not any(place.iterdir()):
             return Place.FREE
@@ -84,6 +99,9 @@ def publish(result: BacktestResult, place: Path, check_cancelled: CancelCheck) -
             folder.replace(place)
             _sync_folder(place.parent)
     except OSError as fault:
+        if fault.errno in {errno.ENOTEMPTY, errno.EEXIST}:  # somebody was there first
+            inspect_place(place, result.identity)
+            return read_manifest(place)
         raise StorageError.from_os_error("the run's directory", fault) from None
     return manifest
 
@@ -140,9 +158,12 @@ def _workspace(place: Path) -> Iterator[Path]:
 
 
 def _remove_abandoned(parent: Path) -> None:
+    """Remove what killed runs left in ``parent``: by its name, its age and its content ours."""
     for path in parent.glob(f".*{PARTIAL}"):
         with contextlib.suppress(OSError):
-            if time.time() - path.lstat().st_mtime > ABANDONED_AFTER_S:
+            old = time.time() - path.lstat().st_mtime > ABANDONED_AFTER_S
+            named = re.fullmatch(rf"\..+\.[0-9a-f]{{8}}{re.escape(PARTIAL)}", path.name)
+            if old and named and all(entry.name in ARTIFACTS for entry in path.iterdir()):
                 shutil.rmtree(path, ignore_errors=True)
 
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from engine.config import TIMEFRAME_MS
 from engine.data.sessions import DAY_MS, Sessions, sessions_for, sessions_per_year
+from engine.data.zones import zone
 from engine.records import PeriodsPerYear
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def local_days(ts: "Integers", timezone: str) -> "Integers":
         return ts // DAY_MS
     import pandas as pd  # noqa: PLC0415  # 0.4 s, and most data is UTC
 
-    zoned = pd.DatetimeIndex(ts.astype("M8[ms]")).tz_localize("UTC").tz_convert(timezone)
+    zoned = pd.DatetimeIndex(ts.astype("M8[ms]")).tz_localize("UTC").tz_convert(zone(timezone))
     days: Integers = zoned.tz_localize(None).to_numpy("M8[D]").astype(np.int64)
     return days
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from engine.caches import Caches
 from engine.config import EPOCH, MILLISECOND, Limits, RunConfig
+from engine.data.adjust import adjusted
 from engine.data.calendars import gap_flags, periods_per_year
 from engine.data.normalize import Dataset, QualityReport
 from engine.data.providers import Provider
@@ -41,18 +43,33 @@ def load(
         DataError where there are none or they cannot be adjusted; LimitError where there are
         more than ``limits.max_bars``.
     """
-    if caches is None:
-        loaded = _load(config, provider)
-    else:
-        # What of a configuration decides its slice; the rest decides what is made of it.
-        asked = (config.symbol, config.timeframe, config.start, config.end, config.adjust)
-        how = (config.calendar, config.on_bad_rows, config.execution.periods_per_year)
-        key = (provider.fingerprint(config), asked, how)
-        loaded = caches.candles.get_or_make(key, lambda: _load(config, provider), _size)
+    loaded = _load(config, provider) if caches is None else _cached(config, provider, caches)
     if len(loaded.candles) > limits.max_bars:
         message = f"{len(loaded.candles):,} bars are more than the limit of {limits.max_bars:,}"
         raise LimitError([Fault("start", message)])
     return loaded
+
+
+class _ChangedError(Exception):
+    """The source became another while it was read."""
+
+
+def _cached(config: RunConfig, provider: Provider, caches: Caches) -> LoadedSlice:
+    # What of a configuration decides its slice; the rest decides what is made of it.
+    asked = (config.symbol, config.timeframe, config.start, config.end, config.adjust)
+    how = (config.calendar, config.on_bad_rows, config.execution.periods_per_year)
+
+    def make() -> LoadedSlice:
+        loaded = _load(config, provider)
+        if provider.fingerprint(config) != fingerprint:
+            raise _ChangedError
+        return loaded
+
+    for _ in range(3):
+        fingerprint = provider.fingerprint(config)
+        with suppress(_ChangedError):
+            return caches.candles.get_or_make((fingerprint, asked, how), make, _size)
+    raise DataError(f"{config.symbol} {config.timeframe} is being written while it is read")
 
 
 def data_warnings(config: RunConfig, quality: DataQuality) -> Iterator[RunWarning]:
@@ -95,24 +112,7 @@ def _load(config: RunConfig, provider: Provider) -> LoadedSlice:
 
 
 def _adjusted(dataset: Dataset, config: RunConfig) -> Candles:
-    candles = dataset.candles
-    if config.adjust == "none":
-        return candles
-    if dataset.adj_close is None:
-        message = (
-            f"adjust split_dividend needs an adjusted close, which {candles.symbol} "
-            f"{candles.timeframe} does not have"
-        )
-        raise DataError(message)
-    factor = dataset.adj_close / candles.close
-    return dataclasses.replace(
-        candles,
-        open=candles.open * factor,
-        high=candles.high * factor,
-        low=candles.low * factor,
-        close=candles.close * factor,
-        vwap=None if candles.vwap is None else candles.vwap * factor,
-    )
+    return dataset.candles if config.adjust == "none" else adjusted(dataset).candles
 
 
 def _cut(candles: Candles, config: RunConfig) -> Candles:

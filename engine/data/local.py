@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.config import SYMBOL_PATTERN, TIMEFRAME_MS, RunConfig
+from engine.data.adjust import adjusted
 from engine.data.normalize import Dataset
 from engine.data.providers import (
     DatasetInfo,
@@ -66,6 +67,8 @@ class LocalProvider:
         dataset = self._read(stored, config.on_bad_rows)
         if stored.timeframe == config.timeframe:
             return dataset
+        if config.adjust != "none":  # before bars are put together: a split may lie between two
+            dataset = adjusted(dataset)
         return resample(dataset, config.timeframe, config.calendar or dataset.calendar)
 
     def _find(self, symbol: str, timeframe: str) -> Stored:

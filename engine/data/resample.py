@@ -12,7 +12,7 @@ from engine.errors import DataError
 from engine.records import Candles
 
 if TYPE_CHECKING:
-    from engine.records import Floats, Integers
+    from engine.records import Booleans, Floats, Integers
 
 # 1970-01-01 was a Thursday; weeks start on Monday.
 MONDAY_MS = 4 * DAY_MS
@@ -32,8 +32,7 @@ def resample(dataset: Dataset, timeframe: str, calendar: str | None) -> Dataset:
     fine = dataset.candles
     length = TIMEFRAME_MS[timeframe]
     sessions = sessions_for(calendar, fine.ts) if calendar and length < WEEK_MS else None
-    label, end = _buckets(fine, length, sessions)
-    known = label >= 0 if sessions is not None else np.ones(len(fine), dtype=np.bool_)
+    label, end, known = _buckets(fine, length, sessions)
     bars = np.flatnonzero(known)
     label, end = label[bars], end[bars]
     starts = np.flatnonzero(
@@ -57,20 +56,24 @@ def resample(dataset: Dataset, timeframe: str, calendar: str | None) -> Dataset:
         close=fine.close[bars][ends],
         volume=volume,
         vwap=_vwap(fine, bars, starts, volume),
-        timezone=fine.timezone,
+        # Days and weeks are labelled by dates at midnight UTC, whatever zone the finer bars had.
+        timezone="UTC" if length >= DAY_MS else fine.timezone,
     )
     adjusted = None if dataset.adj_close is None else dataset.adj_close[bars][ends]
     return Dataset(candles, adjusted, dataset.report, dataset.calendar)
 
 
-def _buckets(fine: Candles, length: int, sessions: Sessions | None) -> "tuple[Integers, Integers]":
-    """Return the opening and closing time (n,) of the bucket of each bar, -1 outside sessions."""
+def _buckets(
+    fine: Candles, length: int, sessions: Sessions | None
+) -> "tuple[Integers, Integers, Booleans]":
+    """Return opening and closing time (n,) of the bucket of each bar, and whether it has one."""
+    always = np.ones(len(fine), dtype=np.bool_)
     if length == WEEK_MS:
         label = (fine.ts - MONDAY_MS) // WEEK_MS * WEEK_MS + MONDAY_MS
-        return label, label + WEEK_MS
+        return label, label + WEEK_MS, always
     if sessions is None:
         label = fine.ts // length * length
-        return label, label + length
+        return label, label + length, always
     if TIMEFRAME_MS[fine.timeframe] >= DAY_MS:
         session, inside = sessions.of_days(local_days(fine.ts, fine.timezone))
     else:
@@ -82,7 +85,7 @@ def _buckets(fine: Candles, length: int, sessions: Sessions | None) -> "tuple[In
         opening = sessions.opens[at]
         label = opening + (fine.ts - opening) // length * length
         end = np.minimum(label + length, sessions.closes[at])
-    return np.where(inside, label, -1), end
+    return label, end, inside
 
 
 def _vwap(

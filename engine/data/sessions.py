@@ -1,5 +1,6 @@
 """Exchange calendars: when an exchange is open, as arrays."""
 
+import zoneinfo
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -55,6 +56,9 @@ def sessions(name: str, first_day: str, last_day: str) -> Sessions:
     """
     import exchange_calendars  # noqa: PLC0415  # 0.6 s with pandas, and few runs name a calendar
 
+    # It asks for zones by name; the system's database may be of another version than ours.
+    zoneinfo.reset_tzpath(to=())
+    zoneinfo.ZoneInfo.clear_cache()
     names = exchange_calendars.get_calendar_names()
     if name not in names:
         raise ConfigError.of("calendar", unknown("calendar", name, names))

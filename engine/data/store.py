@@ -19,7 +19,7 @@ from engine.arrow import column
 from engine.data.columns import as_numpy
 from engine.data.normalize import Dataset, QualityReport
 from engine.errors import DataError, StorageError
-from engine.identity import candle_digest, json_bytes
+from engine.identity import candle_digest, canonical_hash, json_bytes, sha256_hex
 from engine.records import Candles
 
 METADATA = b"studio"
@@ -38,7 +38,7 @@ def write_dataset(path: Path, dataset: Dataset, source: str) -> None:
     columns |= {name: getattr(candles, name) for name in COLUMNS}
     columns["adj_close"] = dataset.adj_close
     present = {name: column(values) for name, values in columns.items() if values is not None}
-    metadata = {
+    metadata: dict[str, Any] = {
         "version": VERSION,
         "symbol": candles.symbol,
         "timeframe": candles.timeframe,
@@ -52,6 +52,8 @@ def write_dataset(path: Path, dataset: Dataset, source: str) -> None:
         "bars": len(candles),
         "volume_known": candles.volume is not None,
     }
+    metadata["adj_close_sha256"] = _sha256(dataset.adj_close)
+    metadata["seal"] = canonical_hash(metadata)
     table = pa.Table.from_arrays(list(present.values()), names=list(present))
     partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
     try:
@@ -76,6 +78,16 @@ def _new_file(path: Path) -> Any:
     return os.fdopen(handle, "wb")
 
 
+def _sha256(values: Any) -> str | None:
+    return None if values is None else sha256_hex(np.ascontiguousarray(values, "<f8").tobytes())
+
+
+def _sealed(metadata: dict[str, Any]) -> bool:
+    """Tell whether what a data set says of itself is what was written."""
+    rest = {name: value for name, value in metadata.items() if name != "seal"}
+    return canonical_hash(rest) == metadata.get("seal")
+
+
 def read_metadata(path: Path) -> dict[str, Any]:
     """Return what a stored data set says of itself, without reading its bars.
 
@@ -88,7 +100,11 @@ def read_metadata(path: Path) -> dict[str, Any]:
         metadata = json.loads(text) if text is not None else None
     except (pa.ArrowException, OSError, ValueError):
         metadata = None
-    if not isinstance(metadata, dict) or metadata.get("version") != VERSION:
+    if (
+        not isinstance(metadata, dict)
+        or metadata.get("version") != VERSION
+        or not _sealed(metadata)
+    ):
         message = f"{path.name} is damaged or was not written by an import; import it again"
         raise DataError(message)
     return metadata
@@ -116,11 +132,15 @@ def read_dataset(path: Path) -> Dataset:
             timezone=metadata["timezone"],
             **{name: columns.get(name) for name in COLUMNS},  # type: ignore[arg-type]  # prices are there
         )
-        intact = candle_digest(candles) == metadata["digest"]
+        adj_close = columns.get("adj_close")
+        intact = (candle_digest(candles), _sha256(adj_close)) == (
+            metadata["digest"],
+            metadata["adj_close_sha256"],
+        )
         report = QualityReport(**metadata["quality"])
     except (pa.ArrowException, OSError, KeyError, IndexError, TypeError, ValueError):
         intact = False
     if not intact:
         message = f"{path.name} is damaged: its bars are not those that were imported"
         raise DataError(message)
-    return Dataset(candles, columns.get("adj_close"), report, metadata["calendar"])
+    return Dataset(candles, adj_close, report, metadata["calendar"])

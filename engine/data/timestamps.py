@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from engine.config import MAX_TIME_MS, MIN_TIME_MS
 from engine.data.columns import as_numpy
 from engine.data.raw import NumericTimes
 from engine.data.zones import zone
@@ -31,7 +32,6 @@ EPOCH = r"^(?P<epoch>-?\d{9,19})(?:\.0*)?$"
 # An epoch's unit by its size: 1e11 s is the year 5138, 1e11 ms is 1973. Above all it is ns.
 EPOCH_UNITS = ((10**11, 1000, 1), (10**14, 1, 1), (10**17, 1, 1000))
 DAY_MS = 86_400_000
-FIRST_MS, LAST_MS = -62_135_596_800_000, 253_402_300_799_999  # the years 1 to 9999
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class ParsedTimes:
 
     ``unreadable`` is no time at all; ``impossible`` a local time that the zone's clocks skipped, or
     passed twice without the rows telling which pass it was. No calendar shows a time beyond the
-    years 1 to 9999, which is unreadable too.
+    years 1000 to 9000, which is unreadable too.
     """
 
     ts: "Integers"
@@ -50,7 +50,7 @@ class ParsedTimes:
     def __post_init__(self) -> None:
         if len(self.impossible) != len(self.ts):
             object.__setattr__(self, "impossible", np.zeros(len(self.ts), dtype=np.bool_))
-        beyond = (self.ts < FIRST_MS) | (self.ts > LAST_MS)
+        beyond = (self.ts < MIN_TIME_MS) | (self.ts > MAX_TIME_MS)
         if beyond.any():
             object.__setattr__(self, "unreadable", self.unreadable | beyond)
 
@@ -139,7 +139,7 @@ def _localized(times: ParsedTimes, naive: "Booleans", timezone: str) -> ParsedTi
     """Return the times with the ``naive`` ones taken as wall times of ``timezone``."""
     if timezone == "UTC" or not naive.any():
         return times
-    beyond = (times.ts < FIRST_MS + DAY_MS) | (times.ts > LAST_MS - DAY_MS)
+    beyond = (times.ts < MIN_TIME_MS + DAY_MS) | (times.ts > MAX_TIME_MS - DAY_MS)
     unreadable = times.unreadable | (naive & beyond)  # no zone is known at the calendar's ends
     naive = naive & ~beyond
     ts, impossible = times.ts.copy(), times.impossible.copy()

@@ -116,15 +116,22 @@ def compute_features(
         its series are not one number a bar.
     """
     columns: dict[str, Floats] = {}
+    computed: set[tuple[str, str, str | None]] = set()
     for feature in features:
         check_cancelled()
+        if feature.key in computed:
+            continue
+        computed.add(feature.key)
         if cache is None:
-            columns |= _shifted(feature, inputs)
+            new = _shifted(feature, inputs)
         else:
             key = (digest, inputs.periods_per_year, feature.column, feature.key)
             make = functools.partial(_shifted, feature, inputs)
-            cached: dict[str, Floats] = cache.get_or_make(key, make, _size)
-            columns |= cached
+            new = cache.get_or_make(key, make, _size)
+        clash = sorted(new.keys() & {*columns, "ts"})
+        if clash:
+            raise ConfigError.of("indicators", f"the column {clash[0]} would stand there twice")
+        columns |= new
     return columns
 
 

@@ -16,7 +16,7 @@ from engine.artifacts import (
 )
 from engine.artifacts.plot import decimals, sample_bars
 from engine.artifacts.tables import write_parquet
-from engine.errors import OutputError, RunCancelled, StorageError
+from engine.errors import OutputError, RunCancelled
 from engine.metrics import HEADLINE
 from engine.pipeline import run
 from engine.records import BacktestResult
@@ -197,7 +197,7 @@ def test_a_place_taken_meanwhile(result: BacktestResult, tmp_path: Path) -> None
     """A directory that someone filled during the run is not overwritten."""
     (tmp_path / "r").mkdir()
     (tmp_path / "r/notes").write_text("mine", encoding="utf-8")
-    with pytest.raises(StorageError, match="directory not empty"):
+    with pytest.raises(OutputError, match="something else"):
         publish(result, tmp_path / "r", lambda: None)
     assert [path.name for path in tmp_path.iterdir()] == ["r"]
     with pytest.raises(OutputError, match="something else"):
