@@ -1,4 +1,5 @@
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -228,3 +229,24 @@ def test_short_runs_are_drawn(tmp_path: Path, bars: int) -> None:
     last = ("1999-01-04", "1999-01-05", "1999-04-01")[(1, 2, 60).index(bars)]
     run(CONFIG | {"end": last}, out=tmp_path / "r")
     assert (tmp_path / "r/plot.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_this_very_run_published_meanwhile(result: BacktestResult, tmp_path: Path) -> None:
+    """Of identical runs into one place the first stays, and the others find it there."""
+    first = publish(result, tmp_path / "r", lambda: None)
+    before = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "r").iterdir()}
+    assert publish(result, tmp_path / "r", lambda: None) == first
+    assert {path.name: path.stat().st_mtime_ns for path in (tmp_path / "r").iterdir()} == before
+    assert [path.name for path in tmp_path.iterdir()] == ["r"]
+
+
+def test_only_what_is_ours_is_tidied(result: BacktestResult, tmp_path: Path) -> None:
+    """An old directory of somebody else stays, whatever its name ends with."""
+    mine, named = tmp_path / ".precious.partial", tmp_path / ".other.0123abcd.partial"
+    ours = tmp_path / ".run.89abcdef.partial"
+    for folder, name in ((mine, "f"), (named, "letters.txt"), (ours, "config.json")):
+        folder.mkdir()
+        (folder / name).write_text("x", encoding="utf-8")
+        os.utime(folder, (0, 0))
+    publish(result, tmp_path / "r", lambda: None)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [named.name, mine.name, "r"]
