@@ -5,7 +5,7 @@ A run is one chain (``pipeline.run``), each stage a package that sees only what 
     features.compute the indicators, shifted by one bar
     strategy         a signal for each bar, and from it by ``risk`` a target weight
     execution        the bar loop: fills, trades, equity
-    metrics          what it earned, then ``artifacts``: the files that hold it
+    metrics          what it earned; ``validation``: whether it looked ahead; ``artifacts``: files
 """
 
 __version__ = "0.1.0"

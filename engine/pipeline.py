@@ -35,7 +35,7 @@ from engine.validation import check_causality
 if TYPE_CHECKING:
     from engine.records import Floats, Integers
 
-# How far a run has come when each stage begins, by what the stages take.
+# How far a run is said to have come when each stage begins; only a progress bar reads it.
 STAGE_STARTS = dict(zip(STAGES, (0.0, 0.1, 0.2, 0.25, 0.3, 0.5, 0.6, 0.8), strict=True))
 
 

@@ -20,7 +20,7 @@ from engine.records import CancelCheck, Candles, EquityCurve, Execution, Fills, 
 if TYPE_CHECKING:
     from engine.records import Floats
 
-# Bars between two looks at the cancel flag: about 0.2 ms compiled, 50 ms interpreted.
+# Bars between two looks at the cancel flag: about 0.1 ms compiled, 10 ms interpreted.
 CHUNK_BARS = 16_384
 TAPE_COLUMNS = (
     "quantity",
