@@ -1,6 +1,6 @@
 """``python -m engine.execution`` says which bar loop this installation runs."""
 
-from engine.execution.simulator import kernel_is_compiled, load_kernel
+from engine.execution.loop import kernel_is_compiled, load_kernel
 
 if kernel_is_compiled(load_kernel("auto")):
     print("The bar loop is compiled.")  # noqa: T201  # its only purpose

@@ -8,7 +8,7 @@ same arrays, which hand out Python floats rather than numpy scalars.
 """
 
 import cython
-from cython.cimports.libc.math import fabs, trunc  # type: ignore[import-not-found]  # Cython's own
+from cython.cimports.libc.math import exp, fabs, trunc  # type: ignore[import-not-found]  # Cython's own
 
 YEAR_MS = cython.declare(cython.double, 31557600000.0)  # 365.25 days
 EXACT_UNITS = cython.declare(cython.double, 9007199254740992.0)  # 2**53: whole beyond it anyway
@@ -17,43 +17,45 @@ MIN_WEIGHT_CHANGE = cython.declare(cython.double, 1e-12)
 
 @cython.final
 @cython.cclass
+class Shock:
+    """Another slippage in place of the configured one, for what-if runs.
+
+    Where ``active``, fill k moves by s = (flat + multiple |X / B - 1|) exp(sigma z_k - sigma² / 2),
+    X / B of the configured slippage; without the exponential where ``noise`` is empty.
+    """
+
+    active: cython.bint
+    flat: cython.double
+    multiple: cython.double
+    sigma: cython.double
+    noise: cython.const[cython.double][::1]
+    n_noise: cython.Py_ssize_t
+
+    def __init__(self, active, flat, multiple, sigma, noise) -> None:  # type: ignore[no-untyped-def]  # as in Bars
+        self.active = active
+        self.flat = flat
+        self.multiple = multiple
+        self.sigma = sigma
+        self.noise = noise
+        self.n_noise = len(noise)
+
+
+@cython.final
+@cython.cclass
 class Terms:
     """What a trade costs and which orders are placed; rates in basis points as configured."""
 
-    commission_per_share: cython.double
-    commission_bps: cython.double
-    commission_min: cython.double
-    slippage_bps: cython.double
-    borrow_bps: cython.double
-    lot_size: cython.double
-    rebalance_band: cython.double
-    carry_zero_volume: cython.bint
-    skip_zero_volume: cython.bint
-    auto_flatten_end: cython.bint
-
-    def __init__(
-        self,
-        commission_per_share: cython.double,
-        commission_bps: cython.double,
-        commission_min: cython.double,
-        slippage_bps: cython.double,
-        borrow_bps: cython.double,
-        lot_size: cython.double,
-        rebalance_band: cython.double,
-        carry_zero_volume: cython.bint,
-        skip_zero_volume: cython.bint,
-        auto_flatten_end: cython.bint,
-    ) -> None:
-        self.commission_per_share = commission_per_share
-        self.commission_bps = commission_bps
-        self.commission_min = commission_min
-        self.slippage_bps = slippage_bps
-        self.borrow_bps = borrow_bps
-        self.lot_size = lot_size
-        self.rebalance_band = rebalance_band
-        self.carry_zero_volume = carry_zero_volume
-        self.skip_zero_volume = skip_zero_volume
-        self.auto_flatten_end = auto_flatten_end
+    commission_per_share = cython.declare(cython.double, visibility="public")
+    commission_bps = cython.declare(cython.double, visibility="public")
+    commission_min = cython.declare(cython.double, visibility="public")
+    slippage_bps = cython.declare(cython.double, visibility="public")
+    borrow_bps = cython.declare(cython.double, visibility="public")
+    lot_size = cython.declare(cython.double, visibility="public")
+    rebalance_band = cython.declare(cython.double, visibility="public")
+    carry_zero_volume = cython.declare(cython.bint, visibility="public")
+    skip_zero_volume = cython.declare(cython.bint, visibility="public")
+    auto_flatten_end = cython.declare(cython.bint, visibility="public")
+    shock = cython.declare(Shock, visibility="public")
 
 
 @cython.final
@@ -92,19 +94,24 @@ class Bars:
 class Curve:
     """What the loop writes for every bar: state after the bar, and the borrow fee it charged.
 
-    ``borrow`` holds zeros when it comes, only a fee is written; empty where the rate is 0.
+    ``borrow`` holds zeros when it comes, only a fee is written. All but ``equity`` may be empty and
+    are then not written; ``borrow`` only where the rate is 0.
     """
 
     position: cython.double[::1]
     cash: cython.double[::1]
     equity: cython.double[::1]
     borrow: cython.double[::1]
+    keeps_account: cython.bint
+    keeps_borrow: cython.bint
 
     def __init__(self, position, cash, equity, borrow) -> None:  # type: ignore[no-untyped-def]  # as in Bars
         self.position = position
         self.cash = cash
         self.equity = equity
         self.borrow = borrow
+        self.keeps_account = len(position) > 0
+        self.keeps_borrow = len(borrow) > 0
 
 
 @cython.final
@@ -112,42 +119,17 @@ class Curve:
 class Tape:
     """Where fills are written, one row each; room for two more than the bars of a call."""
 
-    bar: cython.longlong[::1]
-    at_close: cython.longlong[::1]
-    quantity: cython.double[::1]
-    base_price: cython.double[::1]
-    price: cython.double[::1]
-    commission: cython.double[::1]
-    slippage: cython.double[::1]
-    realized_pnl: cython.double[::1]
-    position_after: cython.double[::1]
-    entry_after: cython.double[::1]
+    bar = cython.declare(cython.longlong[::1], visibility="public")
+    at_close = cython.declare(cython.longlong[::1], visibility="public")
+    quantity = cython.declare(cython.double[::1], visibility="public")
+    base_price = cython.declare(cython.double[::1], visibility="public")
+    price = cython.declare(cython.double[::1], visibility="public")
+    commission = cython.declare(cython.double[::1], visibility="public")
+    slippage = cython.declare(cython.double[::1], visibility="public")
+    realized_pnl = cython.declare(cython.double[::1], visibility="public")
+    position_after = cython.declare(cython.double[::1], visibility="public")
+    entry_after = cython.declare(cython.double[::1], visibility="public")
     n = cython.declare(cython.Py_ssize_t, visibility="public")
-
-    def __init__(  # type: ignore[no-untyped-def]  # as in Bars
-        self,
-        bar,
-        at_close,
-        quantity,
-        base_price,
-        price,
-        commission,
-        slippage,
-        realized_pnl,
-        position_after,
-        entry_after,
-    ) -> None:
-        self.bar = bar
-        self.at_close = at_close
-        self.quantity = quantity
-        self.base_price = base_price
-        self.price = price
-        self.commission = commission
-        self.slippage = slippage
-        self.realized_pnl = realized_pnl
-        self.position_after = position_after
-        self.entry_after = entry_after
-        self.n = 0
 
 
 @cython.final
@@ -163,6 +145,7 @@ class Account:
     entry_price = cython.declare(cython.double, visibility="public")
     ruin_bar = cython.declare(cython.Py_ssize_t, visibility="public")
     unfilled = cython.declare(cython.bint, visibility="public")
+    n_fills = cython.declare(cython.Py_ssize_t, visibility="public")
     n_skipped = cython.declare(cython.Py_ssize_t, visibility="public")
     n_exceeding_volume = cython.declare(cython.Py_ssize_t, visibility="public")
     n_negative_cash = cython.declare(cython.Py_ssize_t, visibility="public")
@@ -176,6 +159,7 @@ class Account:
         self.entry_price = 0.0
         self.ruin_bar = -1
         self.unfilled = False
+        self.n_fills = 0
         self.n_skipped = 0
         self.n_exceeding_volume = 0
         self.n_negative_cash = 0
@@ -234,6 +218,17 @@ def _book(
 @cython.cfunc
 @cython.nogil
 @cython.exceptval(check=False)
+def _shocked(shock: Shock, configured: cython.double, k: cython.Py_ssize_t) -> cython.double:
+    """Return the fraction by which fill ``k`` slips in place of the configured one."""
+    slip: cython.double = shock.flat + shock.multiple * configured
+    if shock.n_noise > 0:
+        slip = slip * exp(shock.sigma * shock.noise[k] - shock.sigma * shock.sigma / 2.0)
+    return slip
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
 def _trade(
     account: Account,
     tape: Tape,
@@ -258,7 +253,12 @@ def _trade(
             ratio = fabs(quantity) / bars.volume[t]
     moved = moved + bars.impact[t] * ratio
     price = base * (1.0 + side * moved) * (1.0 + side * terms.slippage_bps / 1e4)
+    if terms.shock.active:
+        price = base * (
+            1.0 + side * _shocked(terms.shock, fabs(price / base - 1.0), account.n_fills)
+        )
     price = max(0.0, price)
+    account.n_fills += 1
     commission = (
         terms.commission_per_share * fabs(quantity)
         + terms.commission_bps / 1e4 * fabs(quantity) * price
@@ -381,8 +381,9 @@ def simulate(
                     _decide(account, terms, bars, t, equity)
             if t == bars.n - 1 and _closed_at_end(account, tape, terms, bars, t):
                 equity = account.cash
-            curve.position[t] = account.position
-            curve.cash[t] = account.cash
             curve.equity[t] = equity
-            if fee != 0.0:
+            if curve.keeps_account:
+                curve.position[t] = account.position
+                curve.cash[t] = account.cash
+            if fee != 0.0 and curve.keeps_borrow:
                 curve.borrow[t] = fee

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from engine.config import ExecutionConfig
-from engine.execution import kernel_is_compiled, load_kernel, simulate
+from engine.execution import BarLoop, kernel_is_compiled, load_kernel, simulate
 from engine.features import IndicatorInput, ShiftedCandles, compute_features, first_defined_bar
 from engine.metrics import measure
 from engine.plan import RunPlan, make_plan
@@ -92,19 +92,14 @@ def median_ms(job: Callable[[], Any], runs: int) -> float:
 
 def bars_ms(candles: Candles, runs: int) -> float:
     """Return the median time of the bare loop over all bars, prepared arrays in, arrays out."""
-    loop = load_kernel("auto")
     n = len(candles)
     weights = np.where(np.arange(n) // 25 % 2, 0.95, -0.95)
-    nothing = np.broadcast_to(0.0, n)
-    inputs = (candles.ts, candles.open, candles.close, candles.volume, weights, nothing, nothing)
-    bars = loop.Bars(*inputs)
-    terms = loop.Terms(0.0, 5.0, 0.0, 2.0, 0.0, 0.0, 0.0, True, False, False)
-    curve = loop.Curve(*(np.zeros(n) for _ in range(4)))
-    whole = [np.zeros(n + 2, dtype=np.int64) for _ in range(2)]
-    real = [np.zeros(n + 2) for _ in range(8)]
+    config = ExecutionConfig(commission_bps=5.0, slippage_bps=2.0)
+    loop = BarLoop(config, None, load_kernel("auto"))
+    position, cash, equity, borrow = (np.zeros(n) for _ in range(4))
 
     def job() -> None:
-        loop.simulate(loop.Account(1e5), loop.Tape(*whole, *real), terms, bars, curve, 0, n)
+        loop.run(candles, weights, (position, cash, equity, borrow), lambda _: loop.tape.drop())
 
     return median_ms(job, runs)
 

@@ -79,7 +79,7 @@ def test_cancellation_between_stages(stage: str, tmp_path: Path) -> None:
 
 def test_cancellation_inside_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
     """The loop looks at the flag between its chunks of bars."""
-    monkeypatch.setattr("engine.execution.simulator.CHUNK_BARS", 1000)
+    monkeypatch.setattr("engine.execution.loop.CHUNK_BARS", 1000)
     observer = Recorder()
     context = RunContext(
         observer=observer, cancelled=lambda: len(observer.fractions) > STAGES.index("execution") + 3

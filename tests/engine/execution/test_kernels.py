@@ -10,7 +10,7 @@ import pytest
 
 from engine.config import Component, ExecutionConfig
 from engine.errors import ConfigError, DataError, RunCancelled
-from engine.execution import kernel_is_compiled, load_kernel, simulate, simulator
+from engine.execution import kernel_is_compiled, load_kernel, loop as bar_loop, simulate
 from engine.execution.slippage import slippage_models
 from engine.records import Candles, Execution
 
@@ -138,7 +138,7 @@ def test_the_environment_chooses_the_loop(
     monkeypatch.delenv("STUDIO_KERNEL", raising=False)
     if value is not None:
         monkeypatch.setenv("STUDIO_KERNEL", value)
-    assert simulator.kernel_choice() == expected
+    assert bar_loop.kernel_choice() == expected
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -156,7 +156,7 @@ def test_chunks_leave_no_trace(
 ) -> None:
     """A run in small chunks gives the bits of a run in one piece."""
     whole = [all_bytes(random_run(seed, kernel)) for seed in range(12)]
-    monkeypatch.setattr(simulator, "CHUNK_BARS", chunk_bars)
+    monkeypatch.setattr(bar_loop, "CHUNK_BARS", chunk_bars)
     assert [all_bytes(random_run(seed, kernel)) for seed in range(12)] == whole
 
 
@@ -192,7 +192,7 @@ def test_a_cancelled_run_stops_inside_the_loop(
     monkeypatch: pytest.MonkeyPatch, kernel: str
 ) -> None:
     """The check is made between chunks, and what it raises reaches the caller."""
-    monkeypatch.setattr(simulator, "CHUNK_BARS", 10)
+    monkeypatch.setattr(bar_loop, "CHUNK_BARS", 10)
     calls: list[int] = []
 
     def cancel_at_the_third() -> None:
@@ -213,7 +213,7 @@ def test_a_cancelled_run_stops_inside_the_loop(
 
 def test_progress_rises_to_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     """Progress is reported as fractions that rise and end at 1."""
-    monkeypatch.setattr(simulator, "CHUNK_BARS", 10)
+    monkeypatch.setattr(bar_loop, "CHUNK_BARS", 10)
     seen: list[float] = []
     simulate(
         flat_candles(95),
