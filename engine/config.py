@@ -7,11 +7,18 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
-from engine.registry import MAX_INTEGER, Strict
+from engine.registry import MAX_INTEGER, Params, Strict
 
 Timeframe = Literal["1m", "5m", "15m", "30m", "1h", "4h", "1d", "1w"]
 TIMEFRAME_MS: dict[str, int] = {
@@ -109,14 +116,14 @@ class ExecutionConfig(Strict):
     periods_per_year: float | None = Field(None, ge=1, le=1e7)
 
 
-class PermutationConfig(Strict):
+class PermutationConfig(Params):
     """Permutation of the market, or circular shifts of the position."""
 
     n: int = Field(999, ge=1)
     method: Literal["bars", "shift"] = "bars"
 
 
-class BlockBootstrapConfig(Strict):
+class BlockBootstrapConfig(Params):
     """Block bootstrap of the per-bar returns; ``block_length`` null chooses it from the data."""
 
     n: int = Field(1999, ge=1)
@@ -125,7 +132,7 @@ class BlockBootstrapConfig(Strict):
     confidence: float = Field(0.95, gt=0, lt=1)
 
 
-class MonteCarloConfig(Strict):
+class MonteCarloConfig(Params):
     """Noise on the slippage of every fill."""
 
     n: int = Field(500, ge=1)
@@ -133,7 +140,7 @@ class MonteCarloConfig(Strict):
     noise_bps: float | None = Field(None, ge=0, le=MAX_BPS)
 
 
-class WalkForwardConfig(Strict):
+class WalkForwardConfig(Params):
     """Stability in time over consecutive folds."""
 
     folds: int = Field(5, ge=2, le=1000)
@@ -142,7 +149,14 @@ class WalkForwardConfig(Strict):
 
 
 class ValidationConfig(Strict):
-    """The tests to run; one that is null is not run."""
+    """The tests to run; one that is null is not run.
+
+    A plugin's test stands beside the others under its own name; its parameters are checked with
+    the other components.
+    """
+
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, dict[str, Any] | None]
 
     statistic: Literal["sharpe", "total_return"] = "sharpe"
     permutation: PermutationConfig | None = None
@@ -150,8 +164,16 @@ class ValidationConfig(Strict):
     monte_carlo: MonteCarloConfig | None = None
     walk_forward: WalkForwardConfig | None = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _without_null_plugins(cls, raw: object) -> object:
+        # A plugin's test that is null is not run: the same as none, and must hash the same.
+        if not isinstance(raw, Mapping):
+            return raw
+        return {name: x for name, x in raw.items() if x is not None or name in cls.model_fields}
 
-VALIDATION_TESTS = ("permutation", "block_bootstrap", "monte_carlo", "walk_forward")
+
+OWN_TESTS = ("permutation", "block_bootstrap", "monte_carlo", "walk_forward")
 
 
 class RunConfig(Strict):
@@ -195,9 +217,3 @@ class Limits:
     max_bars: int = 2_000_000
     max_replicates: int = 100_000
     max_indicators: int = 64
-
-
-def chosen_tests(config: RunConfig) -> Mapping[str, Strict]:
-    """Return the validation tests that a configuration asks for, by name."""
-    tests = {name: getattr(config.validation, name) for name in VALIDATION_TESTS}
-    return {name: test for name, test in tests.items() if test is not None}

@@ -4,39 +4,47 @@ May be called from any thread; a run shares no state with another one.
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import Any, Protocol, Self
 
 from engine.artifacts import publish
-from engine.caches import BoundedCache, Caches
+from engine.caches import Caches
 from engine.config import Limits, RunConfig
 from engine.data import LoadedSlice, Provider, data_warnings, load
 from engine.errors import RunCancelled, StudioError
 from engine.execution import simulate
-from engine.features import (
-    IndicatorInput,
-    ShiftedCandles,
-    compute_features,
-    first_defined_bar,
-)
+from engine.features import IndicatorInput
 from engine.identity import identify
-from engine.metrics import measure
+from engine.metrics import measure, rf_per_bar
 from engine.plan import RunPlan, make_plan
 from engine.plugins import as_plugin_error
-from engine.records import STAGES, BacktestResult, Candles, RunWarning
-from engine.risk import SizingView, target_weights
-from engine.strategy import StrategyView, compute_signals
-from engine.validation import check_causality
-
-if TYPE_CHECKING:
-    from engine.records import Floats, Integers
+from engine.records import (
+    STAGES,
+    BacktestResult,
+    Candles,
+    Execution,
+    Metrics,
+    RunWarning,
+    ValidationReport,
+)
+from engine.rerun import Rerun
+from engine.targets import Targets, compute_targets
+from engine.validation import (
+    MappedReplicates,
+    Mapper,
+    Subject,
+    ThreadMapper,
+    as_report,
+    check_causality,
+)
 
 # How far a run is said to have come when each stage begins; only a progress bar reads it.
-STAGE_STARTS = dict(zip(STAGES, (0.0, 0.1, 0.2, 0.25, 0.3, 0.5, 0.6, 0.8), strict=True))
+STAGE_STARTS = dict(zip(STAGES, (0.0, 0.05, 0.08, 0.1, 0.12, 0.18, 0.2, 0.85), strict=True))
 
 
 class Observer(Protocol):
@@ -47,6 +55,9 @@ class Observer(Protocol):
 
     def progress(self, fraction: float) -> None:
         """Note how much of the whole run is done, 0 to 1, never less than before."""
+
+    def validation(self, test: str, completed: int, total: int) -> None:
+        """Note how many replicates of a validation test are done."""
 
     def warning(self, warning: RunWarning) -> None:
         """Note something the user should know."""
@@ -67,6 +78,9 @@ class Silent:
     def progress(self, fraction: float) -> None:
         """Ignore it."""
 
+    def validation(self, test: str, completed: int, total: int) -> None:
+        """Ignore it."""
+
     def warning(self, warning: RunWarning) -> None:
         """Ignore it."""
 
@@ -77,7 +91,8 @@ class RunContext:
 
     ``provider`` replaces the configured one, for candles from a file given by hand; ``kernel`` the
     bar loop; ``cancelled`` is asked between stages and inside long ones; ``caches`` hold what
-    several runs of a process read.
+    several runs of a process read; ``mapper`` works on the replicates, by default threads made for
+    the run, one for each core.
     """
 
     observer: Observer = field(default_factory=Silent)
@@ -86,6 +101,7 @@ class RunContext:
     provider: Provider | None = None
     kernel: ModuleType | None = None
     caches: Caches | None = None
+    mapper: Mapper | None = None
 
 
 def run(
@@ -125,22 +141,6 @@ def _plugin_errors() -> Iterator[None]:
         raise
     except (Exception, SystemExit) as fault:
         raise as_plugin_error(fault) from fault
-
-
-@dataclass(frozen=True, eq=False)
-class _Targets:
-    """What the first stages make of candles; ``first_bar`` has every feature that is read."""
-
-    kept: "Mapping[str, Floats]"
-    read: "Mapping[str, Floats]"
-    signals: "Integers"
-    weights: "Floats"
-    first_bar: int
-
-    def series(self) -> "dict[str, Any]":
-        """Return every series by a name that a person understands."""
-        features = {f"the feature {name}": x for name, x in {**self.kept, **self.read}.items()}
-        return features | {"the signal": self.signals, "the target weight": self.weights}
 
 
 class PreparedRun:
@@ -188,7 +188,7 @@ class PreparedRun:
             risk_free_annual=config.risk_free_annual,
         )
         self._warn(*metrics.warnings)
-        self._begin("validation")  # the plan refuses every other test until there are any
+        self._begin("validation")
         causality = check_causality(
             candles,
             targets.series(),
@@ -197,6 +197,7 @@ class PreparedRun:
             seed=config.seed,
             check_cancelled=self._check_cancelled,
         )
+        validation = self._validate(targets, execution, metrics)
         result = BacktestResult(
             config=config,
             identity=self.identity,
@@ -209,6 +210,7 @@ class PreparedRun:
             execution=execution,
             metrics=metrics,
             causality=causality,
+            validation=validation,
             warnings=tuple(self._warnings),
         )
         self._begin("artifacts")
@@ -218,41 +220,61 @@ class PreparedRun:
         self._context.observer.progress(1.0)
         return result
 
-    def _targets(self) -> "_Targets":
-        cache = self._context.caches.features if self._context.caches else None
-        return self._compute_targets(self._plan, self.loaded.candles, cache, self._begin)
+    def _targets(self) -> Targets:
+        return compute_targets(
+            self._plan,
+            self._inputs(self.loaded.candles),
+            self._check_cancelled,
+            cache=self._context.caches.features if self._context.caches else None,
+            digest=self.loaded.digest,
+            begin=self._begin,
+        )
 
     def _other_targets(self, candles: Candles) -> dict[str, Any]:
         """Return the series of other candles, by components that have not seen the run's own."""
         fresh = make_plan(self.config.to_json(), self._context.limits)
-        return self._compute_targets(fresh, candles).series()
+        return compute_targets(fresh, self._inputs(candles), self._check_cancelled).series()
 
-    def _compute_targets(
-        self,
-        plan: RunPlan,
-        candles: Candles,
-        cache: BoundedCache | None = None,
-        begin: Callable[[str], None] = lambda _: None,
-    ) -> "_Targets":
-        """Return features, signals and weights of any candles of the same length and times."""
-        begin("feature_compute")
-        inputs = IndicatorInput(candles, self.loaded.periods_per_year.value)
-        kept, for_strategy, for_sizing = (
-            compute_features(features, inputs, self._check_cancelled, cache, self.loaded.digest)
-            for features in (plan.kept, plan.strategy_features, plan.sizing_features)
+    def _inputs(self, candles: Candles) -> IndicatorInput:
+        return IndicatorInput(candles, self.loaded.periods_per_year.value)
+
+    def _validate(
+        self, targets: Targets, execution: Execution, metrics: Metrics
+    ) -> dict[str, ValidationReport]:
+        """Return what each configured test finds, by name."""
+        config, periods = self.config, self.loaded.periods_per_year.value
+        subject = Subject(
+            candles=self.loaded.candles,
+            weights=targets.weights,
+            execution=execution,
+            metrics=metrics,
+            first_bar=targets.first_bar,
+            periods=periods,
+            rf=rf_per_bar(config.risk_free_annual, periods),
+            statistic=config.validation.statistic,
+            seed=config.seed,
+            calendar=config.calendar,
+            engine=Rerun(self._plan, periods, self._context.kernel),
         )
-        begin("strategy")
-        shifted = ShiftedCandles(candles)
-        view = StrategyView(for_strategy, shifted)
-        signals = compute_signals(plan.strategy, plan.config.strategy.name, view)
-        begin("risk_sizing")
-        first_bar = first_defined_bar(for_strategy.values(), len(candles))
-        sizing_view = SizingView(signals, for_sizing, shifted, first_bar)
-        weights = target_weights(plan.sizing, sizing_view, plan.config.risk.name)
-        read = for_strategy | for_sizing
-        return _Targets(
-            kept, read, signals, weights, first_defined_bar(read.values(), len(candles))
-        )
+        found = {}
+        with self._mapper() as mapper:
+            for i, (name, test) in enumerate(self._plan.tests.items()):
+                replicates = MappedReplicates(
+                    mapper, self._check_cancelled, functools.partial(self._replicated, i, name)
+                )
+                found[name] = as_report(name, test.run(subject, replicates))
+                self._warn(*found[name].warnings)
+        return found
+
+    def _mapper(self) -> AbstractContextManager[Mapper]:
+        given = self._context.mapper
+        return ThreadMapper() if given is None else nullcontext(given)
+
+    def _replicated(self, i: int, test: str, completed: int, total: int) -> None:
+        start, end = STAGE_STARTS["validation"], STAGE_STARTS["artifacts"]
+        share = (end - start) / len(self._plan.tests)
+        self._context.observer.validation(test, completed, total)
+        self._context.observer.progress(start + share * (i + completed / total))
 
     def _begin(self, stage: str) -> None:
         self._check_cancelled()

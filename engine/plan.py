@@ -1,12 +1,12 @@
 """From a raw configuration to a checked one with its components built."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
 
-from engine.config import Component, Limits, RunConfig, chosen_tests
+from engine.config import OWN_TESTS, Component, Limits, RunConfig, ValidationConfig
 from engine.data import Provider, providers
 from engine.errors import ConfigError, Fault, LimitError
 from engine.execution import SlippageModel, slippage_models
@@ -14,6 +14,7 @@ from engine.features import Feature, FeatureSpec, build_feature, indicators
 from engine.registry import Params, Registry, faults_of, unknown
 from engine.risk import Sizing, sizing_models
 from engine.strategy import Strategy, strategies
+from engine.validation import ValidationTest, validation_tests
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,7 +22,8 @@ class RunPlan:
     """A checked configuration and what it names.
 
     ``kept`` are the configured indicators; the others compute only for strategy or sizing.
-    ``plugins`` are the SHA-256 of the plugin files that define any of it.
+    ``tests`` are the validation tests to run, in order. ``plugins`` are the SHA-256 of the plugin
+    files that define any of it.
     """
 
     config: RunConfig
@@ -32,6 +34,7 @@ class RunPlan:
     kept: tuple[Feature, ...]
     strategy_features: tuple[Feature, ...]
     sizing_features: tuple[Feature, ...]
+    tests: Mapping[str, ValidationTest]
     plugins: tuple[str, ...]
 
 
@@ -52,6 +55,16 @@ def make_plan(raw: Mapping[str, Any], limits: Limits | None = None) -> RunPlan:
     for field, registry, component in _components(raw):
         try:
             params[field] = registry.check(component.name, component.params, field)
+        except ConfigError as error:
+            faults += error.faults
+    for name, given in _plugin_tests(raw):
+        field = f"validation.{name}"
+        if name not in validation_tests:
+            known = [*OWN_TESTS, *validation_tests]
+            faults.append(Fault(field, unknown(validation_tests.kind, name, known)))
+            continue
+        try:
+            params[field] = validation_tests.check_params(name, given, field)
         except ConfigError as error:
             faults += error.faults
     provider = raw.get("provider", "local")
@@ -83,6 +96,15 @@ def _components(raw: Mapping[str, Any]) -> Iterator[tuple[str, Registry[Any], Co
             yield field, registry, Component.model_construct(name=name, params=dict(given))
 
 
+def _plugin_tests(raw: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield the tests that are not the house's own, by name, with what stands there for each."""
+    chosen = raw.get("validation")
+    if isinstance(chosen, Mapping):
+        for name in sorted(map(str, chosen.keys() - ValidationConfig.model_fields.keys())):
+            if chosen[name] is not None:
+                yield name, chosen[name]
+
+
 def _written_out(config: RunConfig, params: Mapping[str, Params]) -> RunConfig:
     """Return the configuration with every component's parameters written out.
 
@@ -92,8 +114,10 @@ def _written_out(config: RunConfig, params: Mapping[str, Params]) -> RunConfig:
     slippage = config.execution.slippage_model
     if slippage is not None:
         slippage = _with_params(slippage, params["execution.slippage_model"].model_dump())
+    tests = {name: p.model_dump() for name, p in _of(params, "validation").items()}
     return config.model_copy(
         update={
+            "validation": config.validation.model_copy(update=tests),
             "strategy": _with_params(config.strategy, params["strategy"].model_dump()),
             "risk": _with_params(config.risk, params["risk"].model_dump()),
             "execution": config.execution.model_copy(update={"slippage_model": slippage}),
@@ -105,15 +129,21 @@ def _written_out(config: RunConfig, params: Mapping[str, Params]) -> RunConfig:
     )
 
 
+def _of(params: Mapping[str, Params], field: str) -> dict[str, Params]:
+    """Return the parameters that stand directly under ``field``, by their own name."""
+    return {
+        name.removeprefix(f"{field}."): p
+        for name, p in params.items()
+        if name.startswith(f"{field}.")
+    }
+
+
 def _with_params(component: Component, params: dict[str, Any]) -> Component:
     return component.model_copy(update={"params": params})
 
 
 def _build(config: RunConfig, params: Mapping[str, Params], limits: Limits) -> RunPlan:
-    faults = [
-        Fault(f"validation.{name}", "this test is not part of this version yet; leave it out")
-        for name in chosen_tests(config)
-    ]
+    faults: list[Fault] = []
     features: list[Feature] = []
     for i, item in enumerate(config.indicators):
         try:
@@ -123,7 +153,10 @@ def _build(config: RunConfig, params: Mapping[str, Params], limits: Limits) -> R
     faults += _repeated(features)
     if faults:
         raise ConfigError(faults)
-    _check_limits(config, limits)
+    chosen = {name: getattr(config.validation, name) for name in OWN_TESTS}
+    chosen |= _of(params, "validation")
+    tests = {name: test for name, test in chosen.items() if test is not None}
+    _check_limits(config, tests, limits)
     strategy = strategies.build(config.strategy.name, params["strategy"])
     sizing = sizing_models.build(config.risk.name, params["risk"])
     slippage = config.execution.slippage_model
@@ -138,17 +171,21 @@ def _build(config: RunConfig, params: Mapping[str, Params], limits: Limits) -> R
         kept=tuple(features),
         strategy_features=tuple(build_feature(spec, "strategy") for spec in strategy.features()),
         sizing_features=tuple(build_feature(spec, "risk") for spec in sizing.features()),
-        plugins=_plugins(config, [*strategy.features(), *sizing.features()]),
+        tests={name: validation_tests.build(name, test) for name, test in tests.items()},
+        plugins=_plugins(config, tests, [*strategy.features(), *sizing.features()]),
     )
 
 
-def _plugins(config: RunConfig, read: Sequence[FeatureSpec]) -> tuple[str, ...]:
+def _plugins(
+    config: RunConfig, tests: Iterable[str], read: Sequence[FeatureSpec]
+) -> tuple[str, ...]:
     slippage = config.execution.slippage_model
     used = {
         strategies.source(config.strategy.name),
         sizing_models.source(config.risk.name),
         None if slippage is None else slippage_models.source(slippage.name),
         *(indicators.source(item.name) for item in config.indicators),
+        *(validation_tests.source(name) for name in tests),
         *(indicators.source(spec.name) for spec in read),
     }
     return tuple(sorted(source for source in used if source is not None))
@@ -163,12 +200,12 @@ def _repeated(features: list[Feature]) -> Iterator[Fault]:
         seen.setdefault(feature.column, i)
 
 
-def _check_limits(config: RunConfig, limits: Limits) -> None:
+def _check_limits(config: RunConfig, tests: Mapping[str, Params], limits: Limits) -> None:
     faults = []
     if len(config.indicators) > limits.max_indicators:
         message = f"{len(config.indicators)} are more than the limit of {limits.max_indicators}"
         faults.append(Fault("indicators", message))
-    for name, test in chosen_tests(config).items():
+    for name, test in tests.items():
         n = getattr(test, "n", 0)
         if n > limits.max_replicates:
             message = f"{n:,} is more than the limit of {limits.max_replicates:,}"

@@ -6,8 +6,9 @@ never one from a configuration or a request.
 
 import hashlib
 import sys
+import threading
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import CodeType, ModuleType
@@ -19,15 +20,20 @@ from engine.features import indicators
 from engine.registry import Registry
 from engine.risk import sizing_models
 from engine.strategy import strategies
+from engine.validation import validation_tests
 
 REGISTRIES: dict[str, Registry[Any]] = {
     "indicators": indicators,
     "strategies": strategies,
     "sizing": sizing_models,
     "slippage": slippage_models,
+    "validation": validation_tests,
 }
 # How the code of a plugin names its file, so that a traceback can be told to be in one.
 MARK = "<plugin "
+# Name and content of every loaded file by its SHA-256.
+_loaded: dict[str, tuple[str, bytes]] = {}
+_loading = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -43,6 +49,7 @@ class Plugin:
         for kind, names in self.components.items():
             for name in names:
                 REGISTRIES[kind].remove(name)
+        _loaded.pop(self.sha256, None)
 
 
 def load_plugins(paths: Iterable[Path]) -> list[Plugin]:
@@ -54,22 +61,40 @@ def load_plugins(paths: Iterable[Path]) -> list[Plugin]:
     return [_load(path) for path in paths]
 
 
+def sources_of(digests: Iterable[str]) -> dict[str, tuple[str, bytes]]:
+    """Return name and content of loaded plugin files by their SHA-256, to be loaded elsewhere."""
+    return {digest: _loaded[digest] for digest in digests}
+
+
+def load_sources(sources: Mapping[str, tuple[str, bytes]]) -> None:
+    """Run plugin files from their content, those that are not loaded yet."""
+    with _loading:
+        for digest, (name, source) in sources.items():
+            if digest not in _loaded:
+                _enter(name, source)
+
+
 def _load(path: Path) -> Plugin:
     try:
         source = path.read_bytes()
     except OSError as fault:
         reason = (fault.strerror or "unreadable").lower()
         raise ConfigError.of("plugins", f"{path} cannot be read: {reason}") from None
+    return _enter(path.name, source)
+
+
+def _enter(name: str, source: bytes) -> Plugin:
     digest = hashlib.sha256(source).hexdigest()
     before = {kind: set(registry) for kind, registry in REGISTRIES.items()}
     try:
-        _execute(_compile(source, path.name), digest)
+        _execute(_compile(source, name), digest)
     except (Exception, SystemExit) as fault:  # noqa: BLE001  # it is the user's code: anything may come
-        _entered(before, digest, path.name).unload()
-        raise ConfigError.of("plugins", explain(fault) or f"{path.name}: {fault}") from None
-    plugin = _entered(before, digest, path.name)
+        _entered(before, digest, name).unload()
+        raise ConfigError.of("plugins", explain(fault) or f"{name}: {fault}") from None
+    plugin = _entered(before, digest, name)
     if not any(plugin.components.values()):
-        raise ConfigError.of("plugins", f"{path.name} registers no component")
+        raise ConfigError.of("plugins", f"{name} registers no component")
+    _loaded[digest] = (name, source)
     return plugin
 
 

@@ -1,7 +1,8 @@
 """What the stages hand to one another: frozen records of read-only arrays."""
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -38,8 +39,8 @@ class ArrayRecord:
     """A record whose array fields are read-only from its creation on."""
 
     def __post_init__(self) -> None:
-        for field in fields(self):  # type: ignore[arg-type]  # every subclass is a dataclass
-            value = getattr(self, field.name)
+        for entry in fields(self):  # type: ignore[arg-type]  # every subclass is a dataclass
+            value = getattr(self, entry.name)
             if isinstance(value, np.ndarray):
                 freeze(value)
 
@@ -69,6 +70,15 @@ class Candles(ArrayRecord):
     def __len__(self) -> int:
         """Return the number of bars."""
         return len(self.ts)
+
+    def part(self, bars: slice) -> "Candles":
+        """Return the candles of consecutive bars, as views."""
+        columns = {name: getattr(self, name) for name in CANDLE_COLUMNS}
+        cut = {name: None if x is None else x[bars] for name, x in columns.items()}
+        return dataclasses.replace(self, **cut)
+
+
+CANDLE_COLUMNS = ("ts", "open", "high", "low", "close", "volume", "vwap", "gap_flag")
 
 
 @dataclass(frozen=True)
@@ -197,6 +207,21 @@ class Causality:
     passed: bool
 
 
+@dataclass(frozen=True, eq=False)
+class ValidationReport:
+    """What a validation test found.
+
+    ``document`` stands in validation_summary.json under the test's name; ``headline`` are the
+    figures of summary.json, by name. ``curve`` is an equity curve to draw, as bars (m,) and
+    currency (m,), where the test has one.
+    """
+
+    document: Mapping[str, Any]
+    headline: Mapping[str, Any] = field(default_factory=dict)
+    warnings: tuple[RunWarning, ...] = ()
+    curve: "tuple[Integers, Floats] | None" = None
+
+
 @dataclass(frozen=True)
 class Identity:
     """The hashes that a run is known by; ``run_id`` is the first 20 digits of ``run_hash``."""
@@ -228,6 +253,7 @@ class BacktestResult:
     execution: Execution
     metrics: Metrics
     causality: Causality
+    validation: Mapping[str, ValidationReport]
     warnings: Sequence[RunWarning]
     manifest: Mapping[str, Any] | None = None
 

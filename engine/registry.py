@@ -102,11 +102,19 @@ class Registry(Generic[T]):
         """
         if name not in self._entries:
             raise ConfigError.of(f"{field}.name", unknown(self.kind, name, self._entries))
+        return self.check_params(name, raw_params, f"{field}.params")
+
+    def check_params(self, name: str, raw_params: object, field: str) -> Params:
+        """Return the parameters of a known component, which stand under ``field``.
+
+        Raises
+            ConfigError naming ``field``.… for every fault.
+        """
         model = self.params_model(name)
         try:
             return model.model_validate(raw_params)
         except ValidationError as error:
-            raise ConfigError(faults_of(error, model, f"{field}.params")) from None
+            raise ConfigError(faults_of(error, model, field)) from None
 
     def describe(self, name: str, params: Mapping[str, object]) -> str:
         """Return a component in words, its parameters in the order of their model."""

@@ -1,6 +1,7 @@
 """Candles: providers, normalisation, and the slice that a run sees."""
 
 from engine.data import sample as _sample, synthetic as _synthetic  # they register
+from engine.data.calendars import is_all_week, local_days
 from engine.data.load import LoadedSlice, data_warnings, load
 from engine.data.local import LocalProvider, import_dataset
 from engine.data.normalize import Dataset, QualityReport, ReadOptions
@@ -12,6 +13,7 @@ from engine.data.providers import (
     guess_name,
     providers,
 )
+from engine.data.sessions import sessions_for
 
 __all__ = [
     "Dataset",
@@ -26,7 +28,10 @@ __all__ = [
     "data_warnings",
     "guess_name",
     "import_dataset",
+    "is_all_week",
     "load",
+    "local_days",
     "providers",
+    "sessions_for",
 ]
 del _sample, _synthetic

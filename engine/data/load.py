@@ -127,17 +127,7 @@ def _cut(candles: Candles, config: RunConfig) -> Candles:
         name = f"{candles.symbol} {candles.timeframe}"
         message = f"{name} has no bars in the range asked for; it has {span}"
         raise DataError(message)
-    part = slice(first, last)
-    return dataclasses.replace(
-        candles,
-        ts=candles.ts[part],
-        open=candles.open[part],
-        high=candles.high[part],
-        low=candles.low[part],
-        close=candles.close[part],
-        volume=None if candles.volume is None else candles.volume[part],
-        vwap=None if candles.vwap is None else candles.vwap[part],
-    )
+    return candles.part(slice(first, last))
 
 
 def _day(ts_ms: int) -> str:

@@ -29,7 +29,6 @@ class Shock:
     multiple: cython.double
     sigma: cython.double
     noise: cython.const[cython.double][::1]
-    n_noise: cython.Py_ssize_t
 
     def __init__(self, active, flat, multiple, sigma, noise) -> None:  # type: ignore[no-untyped-def]  # as in Bars
         self.active = active
@@ -37,7 +36,6 @@ class Shock:
         self.multiple = multiple
         self.sigma = sigma
         self.noise = noise
-        self.n_noise = len(noise)
 
 
 @cython.final
@@ -102,16 +100,12 @@ class Curve:
     cash: cython.double[::1]
     equity: cython.double[::1]
     borrow: cython.double[::1]
-    keeps_account: cython.bint
-    keeps_borrow: cython.bint
 
     def __init__(self, position, cash, equity, borrow) -> None:  # type: ignore[no-untyped-def]  # as in Bars
         self.position = position
         self.cash = cash
         self.equity = equity
         self.borrow = borrow
-        self.keeps_account = len(position) > 0
-        self.keeps_borrow = len(borrow) > 0
 
 
 @cython.final
@@ -221,7 +215,7 @@ def _book(
 def _shocked(shock: Shock, configured: cython.double, k: cython.Py_ssize_t) -> cython.double:
     """Return the fraction by which fill ``k`` slips in place of the configured one."""
     slip: cython.double = shock.flat + shock.multiple * configured
-    if shock.n_noise > 0:
+    if shock.noise.shape[0] > 0:
         slip = slip * exp(shock.sigma * shock.noise[k] - shock.sigma * shock.sigma / 2.0)
     return slip
 
@@ -340,6 +334,24 @@ def _closed_at_end(
     return True
 
 
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def _keep(
+    curve: Curve,
+    account: Account,
+    t: cython.Py_ssize_t,
+    equity: cython.double,
+    fee: cython.double,
+) -> cython.void:
+    curve.equity[t] = equity
+    if curve.position.shape[0] > 0:
+        curve.position[t] = account.position
+        curve.cash[t] = account.cash
+    if fee != 0.0 and curve.borrow.shape[0] > 0:
+        curve.borrow[t] = fee
+
+
 def simulate(
     account: Account,
     tape: Tape,
@@ -381,9 +393,4 @@ def simulate(
                     _decide(account, terms, bars, t, equity)
             if t == bars.n - 1 and _closed_at_end(account, tape, terms, bars, t):
                 equity = account.cash
-            curve.equity[t] = equity
-            if curve.keeps_account:
-                curve.position[t] = account.position
-                curve.cash[t] = account.cash
-            if fee != 0.0 and curve.keeps_borrow:
-                curve.borrow[t] = fee
+            _keep(curve, account, t, equity, fee)

@@ -225,11 +225,11 @@ def replay(
     shock: Shock | None = None,
 ) -> "Floats":
     """Return the equity (n_bars,) of holding ``weights``, alone; not checked to be finite."""
-    equity = np.empty(len(candles))
+    equity, unkept = np.empty(len(candles)), np.empty(0)
 
     def after_chunk(_: int) -> None:
         loop.tape.drop()
         check_cancelled()
 
-    loop.run(candles, weights, (NOTHING, NOTHING, equity, NOTHING), after_chunk, shock)
+    loop.run(candles, weights, (unkept, unkept, equity, unkept), after_chunk, shock)
     return equity

@@ -30,6 +30,11 @@ def per_bar_returns(equity: "Floats", initial: float) -> "Floats":
         return np.where(before > 0, returns - 1.0, 0.0)
 
 
+def rf_per_bar(annual: float, periods: float) -> float:
+    """Return the risk-free return of one bar, (1 + annual)^(1 / P) - 1."""
+    return math.pow(1.0 + annual, 1.0 / periods) - 1.0 if annual else 0.0
+
+
 @dataclass(frozen=True, slots=True)
 class ReturnStatistics:
     """Moments of n per-bar returns and of their excess over ``rf`` per bar.

@@ -17,6 +17,7 @@ from engine.metrics.returns import (
     per_bar_returns,
     probabilistic_sharpe,
     return_statistics,
+    rf_per_bar,
     sharpe,
     sharpe_of_returns,
     sharpe_per_bar,
@@ -65,7 +66,7 @@ def measure(
     Raises
         DataError where drawdown or benchmark leave the range of finite numbers.
     """
-    rf = math.pow(1.0 + risk_free_annual, 1.0 / periods) - 1.0 if risk_free_annual else 0.0
+    rf = rf_per_bar(risk_free_annual, periods)
     with np.errstate(over="ignore", invalid="ignore"):  # what overflows is null, and says so
         return _measure(candles, execution, initial_cash, periods, rf)
 

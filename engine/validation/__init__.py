@@ -1,5 +1,26 @@
 """Validation: whether to believe a backtest."""
 
+from engine.validation import (  # they register
+    block_bootstrap as _block_bootstrap,
+    monte_carlo as _monte_carlo,
+    permutation as _permutation,
+    walk_forward as _walk_forward,
+)
 from engine.validation.causality import Targets, check_causality
+from engine.validation.replicates import MappedReplicates, Mapper, ThreadMapper
+from engine.validation.scoring import REASONS
+from engine.validation.test import Subject, ValidationTest, as_report, validation_tests
 
-__all__ = ["Targets", "check_causality"]
+__all__ = [
+    "REASONS",
+    "MappedReplicates",
+    "Mapper",
+    "Subject",
+    "Targets",
+    "ThreadMapper",
+    "ValidationTest",
+    "as_report",
+    "check_causality",
+    "validation_tests",
+]
+del _block_bootstrap, _monte_carlo, _permutation, _walk_forward

@@ -1,0 +1,76 @@
+"""The run's own stages once more: what validation asks for other markets and other costs."""
+
+import dataclasses
+import sys
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from engine.config import Limits
+from engine.execution import BarLoop, simulate
+from engine.features import IndicatorInput
+from engine.plan import RunPlan, make_plan
+from engine.plugins import load_sources, sources_of
+from engine.records import Candles, Execution
+from engine.targets import compute_targets
+
+if TYPE_CHECKING:
+    from engine.records import Floats
+
+
+class Rerun:
+    """A run's components and its loop; an ``engine.validation.Engine``.
+
+    May be used from any thread. Pickled, it takes along the configuration and the plugins' sources,
+    and builds its components anew where it arrives.
+    """
+
+    def __init__(self, plan: RunPlan, periods: float, kernel: ModuleType | None = None) -> None:
+        self.execution = plan.config.execution
+        self._plan = dataclasses.replace(plan, kept=())  # no weight depends on what is only kept
+        self._periods = periods
+        self._kernel = kernel
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return how to make it again elsewhere."""
+        raw, sources = self._plan.config.to_json(), sources_of(self._plan.plugins)
+        return _elsewhere, (raw, sources, self._periods)
+
+    def weights(self, candles: Candles) -> "Floats":
+        """Return the target weights (n_bars,) of the run's components on other candles.
+
+        A plugin's component may keep something from one call to the next, so each call has its
+        own; ours keep nothing.
+        """
+        plan = _planned(self._plan.config.to_json()) if self._plan.plugins else self._plan
+        return compute_targets(plan, IndicatorInput(candles, self._periods), _never).weights
+
+    def bar_loop(self) -> BarLoop:
+        """Return a bar loop for one thread."""
+        return BarLoop(self.execution, self._plan.slippage, self._kernel)
+
+    def simulate(self, candles: Candles, weights: "Floats", *, flatten: bool) -> Execution:
+        """Return a fresh run of the loop, closing at the last bar's close if ``flatten``."""
+        return simulate(
+            candles,
+            weights,
+            self.execution.model_copy(update={"auto_flatten_end": flatten}),
+            self._plan.slippage,
+            check_cancelled=_never,
+            report_progress=lambda _: None,
+            kernel=self._kernel,
+        )
+
+
+def _never() -> None:
+    """Is asked whether the run was cancelled; the caller looks between its calls."""
+
+
+def _planned(raw: dict[str, Any]) -> RunPlan:
+    """Return the plan of a configuration that has passed the user's limits already."""
+    unlimited = Limits(*[sys.maxsize] * len(dataclasses.fields(Limits)))
+    return dataclasses.replace(make_plan(raw, unlimited), kept=())
+
+
+def _elsewhere(raw: dict[str, Any], sources: dict[str, tuple[str, bytes]], periods: float) -> Rerun:
+    load_sources(sources)
+    return Rerun(_planned(raw), periods)

@@ -1,0 +1,202 @@
+"""Permutation: whether a market without order in its moves would have done as well."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from engine.config import PermutationConfig
+from engine.data import is_all_week, local_days
+from engine.execution import replay
+from engine.metrics import Measured, null
+from engine.records import CancelCheck, Candles, RunWarning, ValidationReport
+from engine.streams import generator
+from engine.validation.market import Market, Shuffle, is_intraday, shuffle_of, slots_of
+from engine.validation.replicates import batches
+from engine.validation.scoring import (
+    Score,
+    as_float,
+    histogram,
+    p_value,
+    p_value_error,
+    spread,
+)
+from engine.validation.test import Engine, Replicates, Subject, validation_tests
+
+if TYPE_CHECKING:
+    from engine.records import Floats
+
+NAME = "permutation"
+NULLS = {
+    "bars": "the order of price moves carries no information",
+    "shift": "the position's timing is unrelated to the price moves it meets",
+}
+SHIFT_NOTE = (
+    "approximate: not valid for signals computed from the same prices, "
+    "and it hardly ever rejects for slow rules"
+)
+
+
+@dataclass(frozen=True, eq=False)
+class PermutedBars:
+    """Replicates: the moves in another order, and the whole engine over the market they make."""
+
+    market: Market
+    shuffle: Shuffle
+    engine: Engine
+    score: Score
+    first_bar: int
+    seed: int
+
+    @classmethod
+    def of(cls, subject: Subject, score: Score) -> Self:
+        """Return the task for a run."""
+        slots = slots_of(subject.candles, subject.calendar)[subject.first_bar + 1 :]
+        return cls(
+            market=Market(subject.candles, subject.first_bar),
+            shuffle=shuffle_of(slots),
+            engine=subject.engine,
+            score=score,
+            first_bar=subject.first_bar,
+            seed=subject.seed,
+        )
+
+    def run(self, numbers: range, check_cancelled: CancelCheck) -> "Floats":
+        """Return T_i of each replicate, NaN where it is undefined, (len(numbers), 1)."""
+        loop = self.engine.bar_loop()
+        scores = np.empty((len(numbers), 1))
+        row = 0
+        for batch in batches(numbers, len(self.market.candles)):
+            for candles in self._markets(batch, check_cancelled):
+                check_cancelled()
+                scores[row] = math.nan
+                if _usable(candles):
+                    equity = replay(loop, candles, self.engine.weights(candles), check_cancelled)
+                    scores[row] = as_float(self.score.after(equity, self.first_bar))
+                row += 1
+        return scores
+
+    def _markets(self, numbers: range, check_cancelled: CancelCheck) -> Iterator[Candles]:
+        orders = np.empty((2, len(numbers), self.market.n_moves), dtype=np.int64)
+        for row, number in enumerate(numbers):
+            rng = generator(self.seed, NAME, number)
+            for which in orders:  # gaps first, then what happens within bars
+                check_cancelled()
+                which[row] = self.shuffle.draw(rng)
+        return iter(self.market.rebuild(*orders))
+
+
+def _usable(candles: Candles) -> bool:
+    """Tell whether a permuted market has stayed within the finite numbers."""
+    return bool(candles.low.min() > 0 and candles.high.max() < math.inf)
+
+
+@dataclass(frozen=True, eq=False)
+class ShiftedExposure:
+    """Replicates: the exposure v moved along the market in a circle, without costs."""
+
+    exposure: "Floats"
+    moves: "Floats"
+    score: Score
+    seed: int
+
+    @classmethod
+    def of(cls, subject: Subject, score: Score) -> Self:
+        """Return the task for a run: v_t = pos_t C_t / E_t at t = w … N - 2, 0 where E_t ≤ 0."""
+        held = slice(subject.first_bar, -1)
+        close, curve = subject.candles.close, subject.execution.curve
+        value, equity = curve.position[held] * close[held], curve.equity[held]
+        exposure = np.divide(value, equity, out=np.zeros(len(value)), where=equity > 0)
+        return cls(exposure, close[held.start + 1 :] / close[held] - 1.0, score, subject.seed)
+
+    def observed(self) -> Measured:
+        """Return T of the exposure where it was."""
+        return self.score.of_returns(self.exposure * self.moves)
+
+    def run(self, numbers: range, check_cancelled: CancelCheck) -> "Floats":
+        """Return T_i of each replicate, NaN where it is undefined, (len(numbers), 1)."""
+        scores = np.empty((len(numbers), 1))
+        for row, number in enumerate(numbers):
+            check_cancelled()
+            offset = int(generator(self.seed, NAME, number).integers(1, len(self.moves)))
+            returns = np.roll(self.exposure, offset) * self.moves
+            scores[row] = as_float(self.score.of_returns(returns))
+        return scores
+
+
+@validation_tests.register(NAME, PermutationConfig)
+class Permutation:
+    """How often a market with the same moves in random order did as well."""
+
+    def __init__(self, params: PermutationConfig) -> None:
+        self.params = params
+
+    def run(self, subject: Subject, replicates: Replicates) -> ValidationReport:
+        """Return observed statistic, p-value and replicates; null where there is no timing."""
+        score = Score(subject.statistic, subject.rf, subject.periods)
+        task: PermutedBars | ShiftedExposure | None = None
+        n_moves = len(subject.candles) - 1 - subject.first_bar
+        if self.params.method == "bars":
+            observed = score.after(subject.execution.curve.equity, subject.first_bar)
+            if n_moves >= 1:
+                task = PermutedBars.of(subject, score)
+        elif n_moves >= 2:
+            task = ShiftedExposure.of(subject, score)
+            observed = task.observed()
+        else:
+            observed = null("too_few_bars")
+        reason = _untestable(subject, observed)
+        values = np.empty(0)
+        p = null(reason) if reason else null("too_few_bars")
+        if reason is None and task is not None and observed.value is not None:
+            values = replicates(task, self.params.n)[:, 0]
+            p = p_value(observed.value, values)
+        document = self._document(subject, observed, p, values)
+        warnings = tuple(_warnings(subject)) if self.params.method == "bars" else ()
+        return ValidationReport(document, {"permutation_p_value": p.value}, warnings)
+
+    def _document(
+        self, subject: Subject, observed: Measured, p: Measured, values: "Floats"
+    ) -> dict[str, Any]:
+        counted = np.nan_to_num(values, nan=0.0)
+        document: dict[str, Any] = {
+            "method": self.params.method,
+            "null": NULLS[self.params.method],
+            "statistic": subject.statistic,
+            "n": self.params.n,
+            "scored_from": subject.first_bar + 1,
+            "observed": observed.value,
+            "p_value": p.value,
+            "p_value_error": None if p.value is None else p_value_error(p.value, self.params.n),
+            "reason": p.reason,
+            "undefined": int(np.count_nonzero(np.isnan(values))),
+            "replicates": spread(counted),
+            "histogram": histogram(counted),
+        }
+        if self.params.method == "shift":
+            document["note"] = SHIFT_NOTE
+        return document
+
+
+def _untestable(subject: Subject, observed: Measured) -> str | None:
+    """Return why no permutation of the market could say anything about the run."""
+    weights = subject.weights[subject.first_bar :]
+    if not len(weights) or weights.min() == weights.max():
+        return "no_timing"
+    if not (subject.execution.fills.bar > subject.first_bar).any():
+        return "no_trades"
+    return observed.reason
+
+
+def _warnings(subject: Subject) -> Iterator[RunWarning]:
+    candles = subject.candles
+    if subject.calendar is not None or not is_intraday(candles):
+        return
+    if not is_all_week(local_days(candles.ts, candles.timezone)):
+        message = (
+            "without a calendar the permutation mixes the moves over night with those of the day; "
+            "name the exchange's calendar"
+        )
+        yield RunWarning("intraday_without_calendar", message)

@@ -1,0 +1,126 @@
+"""Replicates: the one place that maps a task over replicate numbers, on threads or on a cluster.
+
+The rows come out in the order of their numbers and depend on nothing else, so neither the number
+of threads nor the size of the portions can change a result.
+"""
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, Self
+
+import numpy as np
+
+from engine.errors import RunCancelled
+from engine.records import CancelCheck
+from engine.validation.test import Task
+
+if TYPE_CHECKING:
+    from engine.records import Floats
+
+POLL_S = 0.05
+# Portions are small enough to be cancelled and reported often, large enough to cost nothing.
+PORTIONS = 100
+MAX_PORTION = 64
+# Values in one array of a batch: what stays in a processor's cache while rows are worked on.
+BATCH_VALUES = 40_000
+
+Report = Callable[[int], None]
+"""Is told how many replicates are done."""
+
+
+def batches(numbers: range, n_bars: int) -> Iterator[range]:
+    """Yield parts of ``numbers`` whose rows of ``n_bars`` values are worked on together."""
+    size = max(1, BATCH_VALUES // max(1, n_bars))
+    for start in range(0, len(numbers), size):
+        yield numbers[start : start + size]
+
+
+def portions(n: int, size: int) -> Iterator[range]:
+    """Yield 0 … n - 1 in consecutive parts of at most ``size``."""
+    for start in range(0, n, size):
+        yield range(start, min(start + size, n))
+
+
+class Mapper(Protocol):
+    """Something that maps a task over replicate numbers."""
+
+    def map(self, task: Task, n: int, check_cancelled: CancelCheck, report: Report) -> "Floats":
+        """Return the rows of replicates 0 … n - 1, (n, n_columns)."""
+
+    def close(self) -> None:
+        """Give back what the mapper holds."""
+
+
+@dataclass(frozen=True)
+class MappedReplicates:
+    """The replicates of one test of one run; an ``engine.validation.test.Replicates``."""
+
+    mapper: Mapper
+    check_cancelled: CancelCheck
+    report: Callable[[int, int], None]
+
+    def __call__(self, task: Task, n: int) -> "Floats":
+        """Return the rows of all replicates in the order of their numbers, (n, n_columns)."""
+        return self.mapper.map(task, n, self.check_cancelled, lambda done: self.report(done, n))
+
+
+class ThreadMapper:
+    """Maps on a pool of threads that all runs of a process share."""
+
+    def __init__(self, threads: int | None = None, portion: int | None = None) -> None:
+        self.threads = threads or os.cpu_count() or 1
+        self._portion = portion
+        self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="replicates")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the threads; what they work on is finished first."""
+        self._pool.shutdown()
+
+    def map(self, task: Task, n: int, check_cancelled: CancelCheck, report: Report) -> "Floats":
+        """Return the rows of replicates 0 … n - 1, (n, n_columns).
+
+        Raises
+            what ``check_cancelled`` or the task raises, once no thread works on it any more.
+        """
+        stopped = threading.Event()
+
+        def check_stopped() -> None:
+            if stopped.is_set():
+                raise RunCancelled
+
+        size = self._portion or max(1, min(MAX_PORTION, n // PORTIONS))
+        waiting = portions(n, size)
+        running: dict[Future[Floats], range] = {}
+        rows: dict[int, Floats] = {}
+        done = 0
+        try:
+            while True:
+                # Never more than the pool can take: other runs have their turn in between.
+                while len(running) < 2 * self.threads and (part := next(waiting, None)) is not None:
+                    running[self._pool.submit(task.run, part, check_stopped)] = part
+                if not running:
+                    break
+                finished, _ = wait(running, POLL_S, FIRST_COMPLETED)
+                check_cancelled()
+                for future in sorted(finished, key=lambda each: running[each].start):
+                    part = running.pop(future)
+                    rows[part.start] = future.result()
+                    done += len(part)
+                report(done)
+        finally:
+            stopped.set()
+            for future in running:
+                future.cancel()
+            with suppress(KeyboardInterrupt):
+                wait(running)
+        return np.concatenate([rows[start] for start in sorted(rows)])

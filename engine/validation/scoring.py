@@ -1,0 +1,110 @@
+"""The statistic of a replicate, p-values, and how replicates are summed up."""
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from engine.metrics import Measured, null, per_bar_returns, sharpe_of_returns
+
+if TYPE_CHECKING:
+    from engine.records import Floats
+
+TIE = 1e-12
+MAX_BINS = 64
+
+# Why a test gives no number, as a person reads it.
+REASONS = {
+    "statistic_invariant": "every replicate gives the same figure",
+    "no_timing": "the target weight never changes, so there is no timing to test",
+    "no_trades": "nothing was traded",
+    "statistic_undefined": "the statistic is not defined for this run",
+    "too_few_bars": "too few bars",
+    "block_longer_than_sample": "the blocks are longer than the sample",
+    "replicates_undefined": "more than 5 % of the replicates are undefined",
+    "return_of_minus_one": "a bar lost everything",
+    "no_slippage": "no slippage is configured, and no noise_bps",
+    "loses_without_costs": "it loses even without slippage",
+    "above_range": "above 1,000 basis points",
+    "in_sample_not_positive": "it earned nothing in sample",
+}
+
+
+@dataclass(frozen=True)
+class Score:
+    """The statistic T of per-bar returns: ``sharpe`` a year, or ``total_return``."""
+
+    statistic: str
+    rf: float
+    periods: float
+
+    def of_returns(self, returns: "Floats") -> Measured:
+        """Return T of ``returns`` (m,)."""
+        if not len(returns):
+            return null("too_few_bars")
+        with np.errstate(over="ignore", invalid="ignore"):  # what overflows is null, and says so
+            if self.statistic == "sharpe":
+                return sharpe_of_returns(returns, self.rf, self.periods).finite()
+            return Measured(float(np.cumprod(1.0 + returns)[-1]) - 1.0).finite()
+
+    def of_equity(self, equity: "Floats", initial: float) -> Measured:
+        """Return T of all per-bar returns of an equity curve (n_bars,)."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            return self.of_returns(per_bar_returns(equity, initial))
+
+    def after(self, equity: "Floats", first_bar: int) -> Measured:
+        """Return T of the returns r_t of an equity curve (n_bars,) over t > ``first_bar``."""
+        if first_bar >= len(equity) - 1:
+            return null("too_few_bars")
+        return self.of_equity(equity[first_bar + 1 :], float(equity[first_bar]))
+
+
+def as_float(measured: Measured) -> float:
+    """Return the value, NaN where there is none; for columns of figures only."""
+    return math.nan if measured.value is None else measured.value
+
+
+def p_value(observed: float, replicates: "Floats") -> Measured:
+    """Return (1 + #{T_i ≥ T_obs - 1e-12 max(1, |T_obs|)}) / (n + 1), one-sided, never 0.
+
+    ``replicates`` (n,), n ≥ 1; an undefined one (NaN) counts as 0, a tie against the strategy. Null
+    ``statistic_invariant`` where all of them agree with ``observed``.
+    Source: Phipson & Smyth (2010), Permutation p-values should never be zero, equation 2.
+    """
+    tolerance = TIE * max(1.0, abs(observed))
+    counted = np.nan_to_num(replicates, nan=0.0)
+    if (np.abs(counted - observed) <= tolerance).all():
+        return null("statistic_invariant")
+    as_good = int(np.count_nonzero(counted >= observed - tolerance))
+    return Measured((1 + as_good) / (len(counted) + 1))
+
+
+def p_value_error(p: float, n: int) -> float:
+    """Return the Monte Carlo standard error √(p (1 - p) / n) of a p-value from n replicates."""
+    return math.sqrt(p * (1.0 - p) / n)
+
+
+def quantiles(values: "Floats", levels: tuple[float, ...]) -> list[float]:
+    """Return quantiles of ``values`` (n,), n ≥ 1, by linear interpolation (type 7)."""
+    return [float(q) for q in np.quantile(values, levels)]
+
+
+def spread(values: "Floats") -> dict[str, float | None]:
+    """Return mean and the 5, 50 and 95 % quantiles; null where there is no value."""
+    if not len(values):
+        return dict.fromkeys(("mean", "p5", "p50", "p95"))
+    p5, p50, p95 = quantiles(values, (0.05, 0.5, 0.95))
+    return {"mean": float(values.mean()), "p5": p5, "p50": p50, "p95": p95}
+
+
+def histogram(values: "Floats") -> dict[str, list[Any]]:
+    """Return equal bins over the range of ``values``, about √n and at most 64, for drawing."""
+    if not len(values):
+        return {"edges": [], "counts": []}
+    bins = min(MAX_BINS, math.ceil(math.sqrt(len(values))))
+    low, high = float(values.min()), float(values.max())
+    if not high - low > TIE * max(1.0, abs(low), abs(high)):  # too close together for bins
+        return {"edges": [low, high], "counts": [len(values)]}
+    counts, edges = np.histogram(values, bins, (low, high))
+    return {"edges": edges.tolist(), "counts": counts.tolist()}

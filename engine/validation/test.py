@@ -1,0 +1,103 @@
+"""What a validation test is, what it sees of a run, and what it may ask for.
+
+A test is called on the run's own thread; its tasks run on others, in other processes, or on other
+machines, and draw from streams that depend on the replicate's number alone.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from engine.config import ExecutionConfig
+from engine.errors import PluginError
+from engine.execution import BarLoop
+from engine.identity import json_bytes
+from engine.records import CancelCheck, Candles, Execution, Metrics, ValidationReport
+from engine.registry import Registry
+
+if TYPE_CHECKING:
+    from engine.records import Floats
+
+
+class Engine(Protocol):
+    """The stages of the run under test, to be gone through again; it can be pickled."""
+
+    execution: ExecutionConfig
+
+    def weights(self, candles: Candles) -> "Floats":
+        """Return the target weights (n_bars,) that the run's components give on other candles."""
+
+    def bar_loop(self) -> BarLoop:
+        """Return the run's bar loop, new, for one thread."""
+
+    def simulate(self, candles: Candles, weights: "Floats", *, flatten: bool) -> Execution:
+        """Return a fresh run of the loop over candles, closing at the last one if ``flatten``."""
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """The run under test.
+
+    ``first_bar`` is w, the first bar at which every feature that is read is defined; ``periods``
+    bars make a year; ``rf`` is the risk-free return of one bar; ``calendar`` the exchange calendar
+    of the candles where one is named.
+    """
+
+    candles: Candles
+    weights: "Floats"
+    execution: Execution
+    metrics: Metrics
+    first_bar: int
+    periods: float
+    rf: float
+    statistic: str
+    seed: int
+    calendar: str | None
+    engine: Engine
+
+    @property
+    def initial_cash(self) -> float:
+        """Return the equity before the first bar."""
+        return self.engine.execution.initial_cash
+
+
+class Task(Protocol):
+    """The work of some replicates: picklable, the same wherever and in whatever portions."""
+
+    def run(self, numbers: range, check_cancelled: CancelCheck) -> "Floats":
+        """Return one row of figures for each replicate number, (len(numbers), n_columns)."""
+
+
+class Replicates(Protocol):
+    """Maps a task over the replicate numbers 0 … n - 1; reports progress, can be cancelled."""
+
+    @property
+    def check_cancelled(self) -> CancelCheck:
+        """Return what a test calls now and then while it works without replicates."""
+
+    def __call__(self, task: Task, n: int) -> "Floats":
+        """Return the rows of all replicates in the order of their numbers, (n, n_columns)."""
+
+
+class ValidationTest(Protocol):
+    """A test of whether a backtest is to be believed, built from its parameters."""
+
+    def run(self, subject: Subject, replicates: Replicates) -> ValidationReport:
+        """Return what the test found; every undefined number is None and has a reason."""
+
+
+validation_tests: Registry[ValidationTest] = Registry("validation test")
+
+
+def as_report(name: str, report: object) -> ValidationReport:
+    """Return what the test ``name`` gave, where it is a report of JSON values.
+
+    Raises
+        PluginError where it is anything else, or holds NaN or infinity.
+    """
+    try:
+        assert isinstance(report, ValidationReport)
+        json_bytes([report.document, report.headline])
+    except (AssertionError, TypeError, ValueError) as fault:
+        message = f"the validation test {name} must return a report of finite JSON values"
+        raise PluginError(message) from fault
+    return report
