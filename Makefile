@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check --no-input --root-user-action=ignore --constraint requirements.lock
-INPUTS := pyproject.toml requirements.lock setup.py engine/execution/kernel.py
+INPUTS := pyproject.toml requirements.lock setup.py engine/execution/kernel.py engine/validation/kernel.py
 
 .PHONY: setup run test check bench clean lock system
 
@@ -27,7 +27,7 @@ bench: $(VENV)/.ready-to-test
 
 clean:
 	rm -rf $(VENV) build dist studio.egg-info studio-runs coverage.xml .coverage .coverage.* .hypothesis
-	rm -rf .mypy_cache .pytest_cache .ruff_cache engine/execution/kernel.*.so engine/execution/kernel.*.pyd
+	rm -rf .mypy_cache .pytest_cache .ruff_cache engine/*/kernel.*.so engine/*/kernel.*.pyd
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Exact versions of everything, for every supported Python, from the ranges in pyproject.toml.

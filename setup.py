@@ -1,7 +1,7 @@
-"""Compile the bar loop where a C compiler is at hand; carry on without it where none is.
+"""Compile the two kernels where a C compiler is at hand; carry on without it where none is.
 
 Everything else about the package stands in ``pyproject.toml``. ``STUDIO_KERNEL=interpreted``
-leaves the loop uncompiled on purpose; it gives the same results to the bit, only slower.
+leaves them uncompiled on purpose; they give the same results to the bit, only slower.
 """
 
 import os
@@ -15,11 +15,12 @@ from setuptools.errors import CompileError
 # No contraction into fused multiply-add: it would round once where the source rounds twice.
 EXACT = ["/O2", "/fp:precise"] if sys.platform == "win32" else ["-O3", "-ffp-contract=off"]
 
-kernel = Extension(
-    "engine.execution.kernel",
-    ["engine/execution/kernel.py"],
-    extra_compile_args=EXACT,
-)
+kernels = [
+    Extension(
+        f"engine.{stage}.kernel", [f"engine/{stage}/kernel.py"], extra_compile_args=EXACT
+    )
+    for stage in ("execution", "validation")
+]
 
 
 class OptionalBuildExt(build_ext):  # type: ignore[misc]  # setuptools ships no types for it
@@ -36,7 +37,7 @@ class OptionalBuildExt(build_ext):  # type: ignore[misc]  # setuptools ships no 
 if os.environ.get("STUDIO_KERNEL") == "interpreted":
     setup()
 else:
-    modules = cythonize([kernel], language_level=3, build_dir="build/cython")  # type: ignore[no-untyped-call]  # nor does Cython
+    modules = cythonize(kernels, language_level=3, build_dir="build/cython")  # type: ignore[no-untyped-call]  # nor does Cython
     for module in modules:
         module.optional = True  # a missing or failing compiler is not an error
     setup(ext_modules=modules, cmdclass={"build_ext": OptionalBuildExt})

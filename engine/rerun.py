@@ -35,6 +35,11 @@ class Rerun:
         raw, sources = self._plan.config.to_json(), sources_of(self._plan.plugins)
         return _elsewhere, (raw, sources, self._periods)
 
+    @property
+    def choice(self) -> str:
+        """Return which guise of the kernels the run uses."""
+        return self.bar_loop().choice
+
     def weights(self, candles: Candles) -> "Floats":
         """Return the target weights (n_bars,) of the run's components on other candles.
 

@@ -22,13 +22,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Targets:
-    """What the first stages make of candles; ``first_bar`` has every feature that is read."""
+    """What the first stages make of candles."""
 
     kept: "Mapping[str, Floats]"
     read: "Mapping[str, Floats]"
     signals: "Integers"
     weights: "Floats"
-    first_bar: int
+
+    @property
+    def first_bar(self) -> int:
+        """Return the first bar at which every feature that is read is defined."""
+        return first_defined_bar(self.read.values(), len(self.weights))
 
     def series(self) -> "dict[str, Any]":
         """Return every series by a name that a person understands."""
@@ -60,6 +64,4 @@ def compute_targets(
     first_bar = first_defined_bar(for_strategy.values(), len(candles))
     sizing_view = SizingView(signals, for_sizing, shifted, first_bar)
     weights = target_weights(plan.sizing, sizing_view, plan.config.risk.name)
-    read = for_strategy | for_sizing
-    first_read = first_defined_bar(read.values(), len(candles))
-    return Targets(kept, read, signals, weights, first_read)
+    return Targets(kept, for_strategy | for_sizing, signals, weights)

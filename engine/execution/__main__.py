@@ -1,8 +1,9 @@
 """``python -m engine.execution`` says which bar loop this installation runs."""
 
-from engine.execution.loop import kernel_is_compiled, load_kernel
+from engine.execution.loop import load_kernel
+from engine.kernels import is_compiled
 
-if kernel_is_compiled(load_kernel("auto")):
+if is_compiled(load_kernel("auto")):
     print("The bar loop is compiled.")  # noqa: T201  # its only purpose
 else:
     print(  # noqa: T201  # as above

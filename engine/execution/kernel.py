@@ -61,6 +61,9 @@ class Terms:
 class Bars:
     """What the loop reads, one value a bar; ``volume`` is empty where it is not known.
 
+    Several runs may follow one another: ``n`` bars each, ``first`` the first bar of the one that
+    the loop is in, every one with the times ``ts`` (n,).
+
     ``base`` is the price a fill starts from; a fill of quantity ``q`` then moves it by the fraction
     ``spread + impact * min(|q| / volume, 1)``.
     """
@@ -73,6 +76,7 @@ class Bars:
     spread: cython.const[cython.double][:]
     impact: cython.const[cython.double][:]
     n: cython.Py_ssize_t
+    first: cython.Py_ssize_t
     has_volume: cython.bint
 
     def __init__(self, ts, base, close, volume, weight, spread, impact) -> None:  # type: ignore[no-untyped-def]  # arrays, or memoryviews where interpreted
@@ -83,7 +87,8 @@ class Bars:
         self.weight = weight
         self.spread = spread
         self.impact = impact
-        self.n = len(close)
+        self.n = len(ts)
+        self.first = 0
         self.has_volume = len(volume) > 0
 
 
@@ -111,7 +116,7 @@ class Curve:
 @cython.final
 @cython.cclass
 class Tape:
-    """Where fills are written, one row each; room for two more than the bars of a call."""
+    """Where fills are written, one row each: room for two more than the bars of a call, or none."""
 
     bar = cython.declare(cython.longlong[::1], visibility="public")
     at_close = cython.declare(cython.longlong[::1], visibility="public")
@@ -131,6 +136,7 @@ class Tape:
 class Account:
     """The state that one bar hands to the next, and the counts behind the run's warnings."""
 
+    initial_cash: cython.double
     cash = cython.declare(cython.double, visibility="public")
     position = cython.declare(cython.double, visibility="public")
     pending = cython.declare(cython.double, visibility="public")
@@ -145,18 +151,26 @@ class Account:
     n_negative_cash = cython.declare(cython.Py_ssize_t, visibility="public")
 
     def __init__(self, initial_cash: cython.double) -> None:
-        self.cash = initial_cash
-        self.position = 0.0
-        self.pending = 0.0
-        self.has_pending = False
-        self.last_weight = 0.0
-        self.entry_price = 0.0
-        self.ruin_bar = -1
-        self.unfilled = False
-        self.n_fills = 0
-        self.n_skipped = 0
-        self.n_exceeding_volume = 0
-        self.n_negative_cash = 0
+        self.initial_cash = initial_cash
+        _open(self)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def _open(account: Account) -> cython.void:
+    account.cash = account.initial_cash
+    account.position = 0.0
+    account.pending = 0.0
+    account.has_pending = False
+    account.last_weight = 0.0
+    account.entry_price = 0.0
+    account.ruin_bar = -1
+    account.unfilled = False
+    account.n_fills = 0
+    account.n_skipped = 0
+    account.n_exceeding_volume = 0
+    account.n_negative_cash = 0
 
 
 @cython.cfunc
@@ -196,6 +210,8 @@ def _book(
         realized = (account.entry_price - price) * quantity
     account.cash = account.cash - (quantity * price + commission)
     account.position = after
+    if tape.bar.shape[0] == 0:
+        return
     tape.bar[row] = t
     tape.at_close[row] = at_close
     tape.quantity[row] = quantity
@@ -364,19 +380,25 @@ def simulate(
     """Run bars ``start`` to ``stop - 1``: borrow, fill, mark, ruin, decide, end, in this order.
 
     Bar ``t`` fills what bar ``t - 1`` decided and decides from its own close; it sees no later bar.
-    Calls for consecutive ranges give the same bits as one call for all of them.
+    Calls for consecutive ranges give the same bits as one call for all of them. After ``bars.n``
+    bars a new account opens.
     """
     t: cython.Py_ssize_t
+    last: cython.Py_ssize_t
     fee: cython.double
     equity: cython.double
     with cython.nogil:
         for t in range(start, stop):
+            if t - bars.first == bars.n:
+                bars.first = t
+                _open(account)
+            last = bars.first + bars.n - 1
             fee = 0.0
-            if account.position < 0.0 and t > 0:
+            if account.position < 0.0 and t > bars.first:
                 fee = (
                     terms.borrow_bps
                     / 1e4
-                    * ((bars.ts[t] - bars.ts[t - 1]) / YEAR_MS)
+                    * ((bars.ts[t - bars.first] - bars.ts[t - bars.first - 1]) / YEAR_MS)
                     * fabs(account.position)
                     * bars.close[t - 1]
                 )
@@ -389,8 +411,8 @@ def simulate(
                     account.n_negative_cash += 1
                 if equity <= 0.0:
                     _ruin(account, tape, bars, t, equity)
-                elif t < bars.n - 1:
+                elif t < last:
                     _decide(account, terms, bars, t, equity)
-            if t == bars.n - 1 and _closed_at_end(account, tape, terms, bars, t):
+            if t == last and _closed_at_end(account, tape, terms, bars, t):
                 equity = account.cash
             _keep(curve, account, t, equity, fee)

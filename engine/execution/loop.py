@@ -1,11 +1,8 @@
 """The bar loop with what it reads: one configuration's terms, slippage and room for fills."""
 
-import importlib.util
-import os
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -15,14 +12,17 @@ from engine.config import ExecutionConfig
 from engine.errors import ConfigError, PluginError
 from engine.execution import kernel as imported_kernel
 from engine.execution.slippage import SlippageCoefficients, SlippageModel, constant
+from engine.kernels import View, in_guise, is_compiled, kernel_choice, view_for
 from engine.records import CancelCheck, Candles, freeze
 
 if TYPE_CHECKING:
     from engine.records import Floats
 
-View = Callable[[Any], Any]
 # Bars between two looks at the cancel flag: about 0.1 ms compiled, 10 ms interpreted.
 CHUNK_BARS = 16_384
+# A replay gives the interpreter up for about 1 ms at a time; to ask for it costs as much as 5,000
+# bars where another thread has it.
+REPLAY_CHUNK_BARS = 262_144
 TAPE_COLUMNS = (
     "quantity",
     "base_price",
@@ -43,6 +43,7 @@ TERMS = (
     "rebalance_band",
     "auto_flatten_end",
 )
+SERIES = ("open", "high", "low", "close", "volume", "vwap")
 NOTHING = np.empty(0)
 freeze(NOTHING)
 
@@ -62,28 +63,35 @@ class Shock:
     noise: "Floats | None" = None
 
 
-def kernel_is_compiled(kernel: ModuleType) -> bool:
-    """Tell whether a loop is the compiled one."""
-    return not str(kernel.__file__).endswith(".py")
+@dataclass(frozen=True, eq=False)
+class Markets:
+    """Several markets with the same times, whose series stand one after another in memory.
+
+    ``rows`` are the markets; the series of ``joined`` have n_markets n_bars values, its times
+    n_bars.
+    """
+
+    joined: Candles
+    rows: tuple[Candles, ...]
+
+    @classmethod
+    def of(cls, candles: Candles) -> "Markets":
+        """Return a single market."""
+        return cls(candles, (candles,))
+
+    def first(self, n_markets: int) -> "Markets":
+        """Return the first of the markets, as views."""
+        if n_markets == len(self.rows):
+            return self
+        n = n_markets * len(self.joined)
+        known = {name: getattr(self.joined, name) for name in SERIES}
+        cut = {name: series[:n] for name, series in known.items() if series is not None}
+        return Markets(dataclasses.replace(self.joined, **cut), self.rows[:n_markets])
 
 
-@cache
 def load_kernel(choice: str) -> ModuleType:
     """Return the bar loop: ``auto`` the compiled one where it is, ``interpreted`` the plain one."""
-    if choice == "auto" or not kernel_is_compiled(imported_kernel):
-        return imported_kernel
-    path = Path(imported_kernel.__file__ or "").with_name("kernel.py")
-    spec = importlib.util.spec_from_file_location("engine.execution.interpreted_kernel", path)
-    assert spec is not None
-    assert spec.loader is not None
-    kernel = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(kernel)
-    return kernel
-
-
-def kernel_choice() -> str:
-    """Return which loop the environment asks for: ``STUDIO_KERNEL``, else ``auto``."""
-    return "interpreted" if os.environ.get("STUDIO_KERNEL") == "interpreted" else "auto"
+    return in_guise(imported_kernel, choice)
 
 
 def base_prices(candles: Candles, fill_price: str) -> "Floats":
@@ -107,13 +115,17 @@ class BarLoop:
         kernel: ModuleType | None = None,
     ) -> None:
         self.kernel = load_kernel(kernel_choice()) if kernel is None else kernel
-        self.compiled = kernel_is_compiled(self.kernel)
+        self.compiled = is_compiled(self.kernel)
         self._config = config
         self._model = slippage_model
-        # Interpreted, a memoryview hands out Python floats; numpy scalars are slower and warn.
-        self._view: View = (lambda array: array) if self.compiled else memoryview
+        self._view: View = view_for(self.kernel)
         self._terms = _terms(self.kernel, config)
         self.tape = _Tape(self.kernel, self._view)
+
+    @property
+    def choice(self) -> str:
+        """Return which guise of a kernel goes with this loop."""
+        return "auto" if self.compiled else "interpreted"
 
     def run(
         self,
@@ -121,7 +133,6 @@ class BarLoop:
         weights: "Floats",
         curve: "tuple[Floats, Floats, Floats, Floats]",
         after_chunk: Callable[[int], None],
-        shock: Shock | None = None,
     ) -> Any:
         """Go through all bars; return the account as it is at the end.
 
@@ -132,26 +143,71 @@ class BarLoop:
             ConfigError where the slippage model needs a volume that is not known; ValueError for
             weights (n_bars,) that are not one finite number a bar.
         """
-        if weights.shape != (len(candles),) or not np.isfinite(weights).all():
-            message = "target weights must be one finite number for each bar"
-            raise ValueError(message)
+        writer = self.tape.writer(min(CHUNK_BARS, len(candles)) + 2)
+        bars = self._bars(Markets.of(candles), weights)
+        return self._go(bars, len(candles), CHUNK_BARS, writer, curve, after_chunk)
+
+    def replay(
+        self,
+        markets: "Markets",
+        weights: "Floats",
+        equity: "Floats",
+        check_cancelled: CancelCheck,
+        shock: Shock | None = None,
+    ) -> None:
+        """Write the equity of a run on each market with its own target weights.
+
+        ``weights`` and ``equity`` (n_markets, n_bars), C-contiguous; equity is not checked to be
+        finite, and nothing else is kept.
+        """
+        unkept = np.empty(0)
+        curve = (unkept, unkept, equity.reshape(-1), unkept)
+        bars = self._bars(markets, weights.reshape(-1))
+        chunk = REPLAY_CHUNK_BARS if self.compiled else CHUNK_BARS
+        writer = self.tape.writer(0)
+        self._go(bars, equity.size, chunk, writer, curve, lambda _: check_cancelled(), shock)
+
+    def _go(
+        self,
+        bars: Any,
+        n: int,
+        chunk: int,
+        writer: Any,
+        curve: "tuple[Floats, Floats, Floats, Floats]",
+        after_chunk: Callable[[int], None],
+        shock: Shock | None = None,
+    ) -> Any:
         account = self.kernel.Account(self._config.initial_cash)
+        written = self.kernel.Curve(*map(self._view, curve))
         self._terms.shock = self._shock(shock)
-        bars, written = self._bars(candles, weights), self.kernel.Curve(*map(self._view, curve))
-        n = len(candles)
-        writer = self.tape.writer(min(CHUNK_BARS, n) + 2)
-        for start in range(0, n, CHUNK_BARS):
-            stop = min(start + CHUNK_BARS, n)
+        for start in range(0, n, chunk):
+            stop = min(start + chunk, n)
             self.kernel.simulate(account, writer, self._terms, bars, written, start, stop)
             after_chunk(stop)
         return account
 
-    def _bars(self, candles: Candles, weights: "Floats") -> Any:
-        volume = NOTHING if candles.volume is None else candles.volume
-        base = base_prices(candles, self._config.fill_price)
-        moved = _coefficients(candles, self._model, self._config)
-        arrays = (candles.ts, base, candles.close, volume, weights, moved.spread, moved.impact)
+    def _bars(self, markets: "Markets", weights: "Floats") -> Any:
+        joined = markets.joined
+        if weights.shape != joined.close.shape or not np.isfinite(weights).all():
+            message = "target weights must be one finite number for each bar"
+            raise ValueError(message)
+        base = base_prices(joined, self._config.fill_price)
+        volume = NOTHING if joined.volume is None else joined.volume
+        slippage = self._coefficients(markets)
+        arrays = (joined.ts, base, joined.close, volume, weights, slippage.spread, slippage.impact)
         return self.kernel.Bars(*map(self._view, arrays))
+
+    def _coefficients(self, markets: "Markets") -> SlippageCoefficients:
+        if self._model is None:
+            nothing = constant(0.0, len(markets.joined.close))
+            return SlippageCoefficients(nothing, nothing)
+        each = [_coefficients(candles, self._model, self._config) for candles in markets.rows]
+        if len(each) == 1:
+            return each[0]
+        return SlippageCoefficients(
+            np.concatenate([one.spread for one in each]),
+            np.concatenate([one.impact for one in each]),
+        )
 
     def _shock(self, shock: Shock | None) -> Any:
         active, given = shock is not None, shock or Shock()
@@ -160,10 +216,8 @@ class BarLoop:
 
 
 def _coefficients(
-    candles: Candles, model: SlippageModel | None, config: ExecutionConfig
+    candles: Candles, model: SlippageModel, config: ExecutionConfig
 ) -> SlippageCoefficients:
-    if model is None:
-        return SlippageCoefficients(constant(0.0, len(candles)), constant(0.0, len(candles)))
     if model.needs_volume and candles.volume is None:
         message = (
             f"needs volume, which {candles.symbol} {candles.timeframe} does not have; "
@@ -197,9 +251,9 @@ class _Tape:
         self._writer = loop.Tape()
 
     def writer(self, capacity: int) -> Any:
-        """Return the empty writer, with room for at least ``capacity`` fills."""
+        """Return the empty writer, with room for ``capacity`` fills."""
         self._writer.n = 0
-        if not self._columns or len(self._columns["bar"]) < capacity:
+        if not self._columns or len(self._columns["bar"]) != capacity:
             whole = {name: np.empty(capacity, dtype=np.int64) for name in ("bar", "at_close")}
             self._columns = whole | {name: np.empty(capacity) for name in TAPE_COLUMNS}
             for name, column in self._columns.items():
@@ -211,25 +265,3 @@ class _Tape:
         taken = {name: column[: self._writer.n].copy() for name, column in self._columns.items()}
         self._writer.n = 0
         return taken
-
-    def drop(self) -> None:
-        """Forget the fills written since the last call."""
-        self._writer.n = 0
-
-
-def replay(
-    loop: BarLoop,
-    candles: Candles,
-    weights: "Floats",
-    check_cancelled: CancelCheck,
-    shock: Shock | None = None,
-) -> "Floats":
-    """Return the equity (n_bars,) of holding ``weights``, alone; not checked to be finite."""
-    equity, unkept = np.empty(len(candles)), np.empty(0)
-
-    def after_chunk(_: int) -> None:
-        loop.tape.drop()
-        check_cancelled()
-
-    loop.run(candles, weights, (unkept, unkept, equity, unkept), after_chunk, shock)
-    return equity

@@ -11,10 +11,10 @@ from engine.metrics import Measured, null, per_bar_returns
 from engine.records import CancelCheck, ValidationReport
 from engine.streams import generator
 from engine.validation.block_length import optimal_block_lengths
-from engine.validation.replicates import batches
-from engine.validation.resampling import Scheme
+from engine.validation.market import load_kernel
+from engine.validation.replicates import batch_rows, in_components, portions
+from engine.validation.resampling import Resampler, Scheme, sharpe_and_error
 from engine.validation.scoring import histogram, quantiles, spread
-from engine.validation.studentized import sharpe_and_error
 from engine.validation.test import Replicates, Subject, validation_tests
 
 if TYPE_CHECKING:
@@ -39,47 +39,21 @@ class ResampledReturns:
     log_returns: "Floats | None"
     rf: float
     seed: int
+    choice: str
 
     def run(self, numbers: range, check_cancelled: CancelCheck) -> "Floats":
         """Return S*, SE*, mean log return and maximum drawdown, (len(numbers), 4)."""
-        figures = np.empty((len(numbers), 4))
-        row = 0
-        for batch in batches(numbers, len(self.returns)):
-            figures[row : row + len(batch)] = self._figures(batch, check_cancelled)
-            row += len(batch)
-        return figures
-
-    def _figures(self, numbers: range, check_cancelled: CancelCheck) -> "Floats":
-        drawn = np.empty((len(numbers), len(self.returns)))
-        figures = np.full((len(numbers), 4), math.nan)
-        for row, number in enumerate(numbers):
+        n, figures = len(self.returns), np.empty((len(numbers), 4))
+        size = batch_rows(n)
+        room = Resampler(self.scheme, size, load_kernel(self.choice))
+        logs = np.empty(0) if self.log_returns is None else self.log_returns
+        for part in portions(len(numbers), size):
             check_cancelled()
-            bars = self.scheme.draw(generator(self.seed, NAME, number))
-            np.take(self.returns, bars, out=drawn[row], mode="clip")  # no bar is out of range
-            if self.log_returns is not None:
-                figures[row, 2] = self.log_returns[bars].mean()
-        figures[:, 3] = max_drawdowns(drawn)
-        check_cancelled()
-        if self.rf:
-            drawn -= self.rf
-        figures[:, 0], figures[:, 1] = sharpe_and_error(drawn)
+            with in_components(n):
+                for row, i in enumerate(part):
+                    generator(self.seed, NAME, numbers[i]).random(out=room.uniforms[row])
+            room.measure(self.returns, logs, self.rf, figures[part.start : part.stop])
         return figures
-
-
-def max_drawdowns(returns: "Floats") -> "Floats":
-    """Return min_t E_t / max_{s ≤ t} E_s - 1 of each row (rows, n), the start a peak too.
-
-    A bar that loses everything, or more, leaves nothing: -1 from there on.
-    """
-    equity = 1.0 + returns
-    np.maximum(equity, 0.0, out=equity)
-    with np.errstate(over="ignore", invalid="ignore"):
-        np.cumprod(equity, axis=1, out=equity)
-        peak = np.maximum.accumulate(equity, axis=1)
-        np.maximum(peak, 1.0, out=peak)
-        equity /= peak
-    lowest: Floats = equity.min(axis=1)
-    return np.minimum(lowest - 1.0, 0.0)
 
 
 @validation_tests.register(NAME, BlockBootstrapConfig)
@@ -94,6 +68,7 @@ class BlockBootstrap:
         returns = per_bar_returns(subject.execution.curve.equity, subject.initial_cash)
         length = self._length(returns)
         figures, reason = np.empty((0, 4)), None
+        choice = subject.engine.choice
         if len(returns) < 2:
             reason = "too_few_bars"
         elif length > len(returns):
@@ -102,7 +77,7 @@ class BlockBootstrap:
             total_loss = returns.min() <= -1.0
             logs = None if total_loss else np.array([math.log1p(r) for r in returns.tolist()])
             scheme = Scheme(self.params.scheme, length, len(returns))
-            task = ResampledReturns(scheme, returns, logs, subject.rf, subject.seed)
+            task = ResampledReturns(scheme, returns, logs, subject.rf, subject.seed, choice)
             figures = replicates(task, self.params.n)
         annual = math.sqrt(subject.periods) * math.sqrt((len(returns) - 1) / len(returns))
         ratios = figures[:, 0][~np.isnan(figures[:, 0])] * annual
@@ -156,8 +131,8 @@ class BlockBootstrap:
             return said
         if estimate is None:
             return said | {"reason": subject.metrics.reasons["sharpe"]}
-        ratios, errors = sharpe_and_error(returns[None, :] - subject.rf)
-        ratio, error = float(ratios[0]), float(errors[0])
+        kernel = load_kernel(subject.engine.choice)
+        ratio, error = sharpe_and_error(returns - subject.rf, kernel)
         if math.isnan(error):
             return said | {"reason": "statistic_undefined"}
         if undefined > MAX_UNDEFINED * self.params.n:

@@ -5,16 +5,27 @@ Source: Masters (2018), Testing and Tuning Market Trading Systems, permutation o
 
 import dataclasses
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from engine.config import TIMEFRAME_MS
 from engine.data import sessions_for
+from engine.execution import Markets
+from engine.kernels import in_guise, kernel_choice, view_for
 from engine.records import Candles
+from engine.validation import kernel as imported_kernel
 
 if TYPE_CHECKING:
     from engine.records import Floats, Integers
+
+WITHIN = ("open", "high", "low", "close", "volume", "vwap")
+
+
+def load_kernel(choice: str | None = None) -> ModuleType:
+    """Return the replicates' kernel, compiled where it is unless ``interpreted`` is asked for."""
+    return in_guise(imported_kernel, choice or kernel_choice())
 
 
 class Market:
@@ -30,10 +41,14 @@ class Market:
         moved = slice(self.n_kept, None)
         opened = candles.open[moved]
         self._gap = opened / candles.close[first_bar:-1]
-        self._close = candles.close[moved] / opened
-        self._high = candles.high[moved] / opened
-        self._low = candles.low[moved] / opened
-        self._vwap = None if candles.vwap is None else candles.vwap[moved] / opened
+        self._within = {}
+        for name in WITHIN:
+            series = getattr(candles, name)
+            if name == "open" or series is None:  # what is not there has no column
+                self._within[name] = np.empty((1, 0))
+            else:
+                by = 1.0 if name == "volume" else opened
+                self._within[name] = (series[moved] / by)[None, :]
 
     @property
     def n_moves(self) -> int:
@@ -46,80 +61,86 @@ class Market:
         Entry j says which original move comes at bar w + 1 + j. Prices are multiplied up from left
         to right; high and low are clamped to contain open and close, whose last bits are rounded.
         """
-        rows, m = gap_orders.shape
-        # Open and close take turns in one running product: O_t = C_{t-1} gap, C_t = O_t close.
-        path = np.empty((rows, 2 * m))
-        path[:, 0::2] = self._gap[gap_orders]
-        path[:, 1::2] = self._close[bar_orders]
-        path[:, 0] *= self.candles.close[self.n_kept - 1]
-        np.cumprod(path, axis=1, out=path)
-        opened = self._joined(self.candles.open, path[:, 0::2])
-        closed = self._joined(self.candles.close, path[:, 1::2])
-        del path
-        high = self._scaled(self.candles.high, self._high, bar_orders, opened)
-        np.maximum(high, np.maximum(opened, closed), out=high)
-        low = self._scaled(self.candles.low, self._low, bar_orders, opened)
-        np.minimum(low, np.minimum(opened, closed), out=low)
-        volume, vwap = self.candles.volume, None
-        if volume is not None:
-            volume = self._joined(volume, volume[self.n_kept :][bar_orders])
-        if self._vwap is not None and self.candles.vwap is not None:
-            vwap = self._scaled(self.candles.vwap, self._vwap, bar_orders, opened)
-        return [
-            dataclasses.replace(
-                self.candles,
-                open=opened[row],
-                high=high[row],
-                low=low[row],
-                close=closed[row],
-                volume=None if volume is None else volume[row],
-                vwap=None if vwap is None else vwap[row],
-            )
-            for row in range(rows)
-        ]
+        room = PermutedMarkets(self, len(gap_orders), kernel_choice())
+        room.rebuild(gap_orders, bar_orders, len(gap_orders))
+        return list(room.markets.rows)
 
-    def _joined(self, kept: "Floats", moved: "Floats") -> "Floats":
-        """Return (rows, n_bars): the first bars as they are, then ``moved`` (rows, n_moves)."""
-        whole = np.empty((len(moved), len(kept)))
-        whole[:, : self.n_kept] = kept[: self.n_kept]
-        whole[:, self.n_kept :] = moved
-        return whole
+    def prices(self, rows: int) -> "dict[str, Floats]":
+        """Return room for the series of ``rows`` markets, the first bars already there."""
+        prices = {}
+        for name in WITHIN:
+            series = getattr(self.candles, name)
+            prices[name] = np.empty((rows, 0 if series is None else len(self.candles)))
+            if series is not None:
+                prices[name][:, : self.n_kept] = series[: self.n_kept]
+        return prices
 
-    def _scaled(
-        self, kept: "Floats", ratio: "Floats", orders: "Integers", opened: "Floats"
-    ) -> "Floats":
-        whole = self._joined(kept, ratio[orders])
-        whole[:, self.n_kept :] *= opened[:, self.n_kept :]
-        return whole
+    def moves(self, kernel: ModuleType) -> tuple[Any, Any]:
+        """Return what happens within bars, and the gaps, as a kernel reads them."""
+        view = view_for(kernel)
+        return kernel.Series(*map(view, self._within.values())), view(self._gap)
+
+
+class PermutedMarkets:
+    """Room for some permuted markets at a time, used again and again by one thread.
+
+    ``markets`` are always the last ones made; new memory for each would cost more than to fill it.
+    """
+
+    def __init__(self, market: Market, rows: int, choice: str) -> None:
+        self._kernel = load_kernel(choice)
+        self._view = view_for(self._kernel)
+        self._moves, self._gap = market.moves(self._kernel)
+        prices = market.prices(rows)
+        self._prices = self._kernel.Series(*map(self._view, prices.values()))
+        known = {name: series for name, series in prices.items() if series.size}
+        self.markets = Markets(
+            joined=dataclasses.replace(
+                market.candles, **{name: series.reshape(-1) for name, series in known.items()}
+            ),
+            rows=tuple(
+                dataclasses.replace(
+                    market.candles, **{name: series[row] for name, series in known.items()}
+                )
+                for row in range(rows)
+            ),
+        )
+
+    def rebuild(self, gap_orders: "Integers", bar_orders: "Integers", rows: int) -> None:
+        """Make the first ``rows`` markets anew, in the orders of the same rows (…, n_moves)."""
+        orders = (self._view(gap_orders), self._view(bar_orders))
+        self._kernel.rebuild(self._moves, self._gap, *orders, self._prices, rows)
 
 
 @dataclass(frozen=True, eq=False)
 class Shuffle:
     """Draws orders of the moves, each within its slot.
 
-    ``by_slot`` (n_moves,) lists the moves slot by slot, ``edges`` where each slot begins and ends.
+    ``by_slot`` (n_moves,) lists the moves slot by slot, ``edges`` where each slot begins, and the
+    end of the last one.
     """
 
     by_slot: "Integers"
-    edges: tuple[int, ...]
+    edges: "Integers"
 
-    def draw(self, rng: np.random.Generator) -> "Integers":
-        """Return an order (n_moves,), every one equally likely (Fisher–Yates within each slot)."""
-        if len(self.edges) <= 2:
-            return rng.permutation(len(self.by_slot))
-        drawn = self.by_slot.copy()
-        for start, stop in zip(self.edges[:-1], self.edges[1:], strict=True):
-            rng.shuffle(drawn[start:stop])
-        order = np.empty_like(drawn)
-        order[self.by_slot] = drawn
-        return order
+    @classmethod
+    def within(cls, slots: "Integers") -> "Shuffle":
+        """Return the shuffle of moves that lie in ``slots`` (n_moves,)."""
+        by_slot = np.argsort(slots, kind="stable")
+        starts = np.flatnonzero(np.diff(slots[by_slot])) + 1
+        return cls(by_slot, np.concatenate([[0], starts, [len(slots)]]))
 
+    def draw(
+        self, uniforms: "Floats", orders: "tuple[Integers, Integers]", rows: int, choice: str
+    ) -> None:
+        """Write an order of gaps and one of bars for each of the first ``rows`` of ``uniforms``.
 
-def shuffle_of(slots: "Integers") -> Shuffle:
-    """Return the shuffle of moves that lie in ``slots`` (n_moves,)."""
-    by_slot = np.argsort(slots, kind="stable")
-    starts = np.flatnonzero(np.diff(slots[by_slot])) + 1
-    return Shuffle(by_slot, (0, *(int(start) for start in starts), len(slots)))
+        ``uniforms`` (…, 2 n_moves) in [0, 1), the first half of a row for its gaps; each of
+        ``orders`` (…, n_moves). Every order is equally likely (Fisher–Yates in each slot).
+        """
+        kernel = load_kernel(choice)
+        arrays = map(view_for(kernel), (self.by_slot, self.edges, uniforms, *orders))
+        kernel.shuffle(*arrays, rows)
 
 
 def is_intraday(candles: Candles) -> bool:

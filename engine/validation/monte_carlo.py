@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from engine.config import MonteCarloConfig
-from engine.execution import Shock, replay
+from engine.execution import BarLoop, Markets, Shock
 from engine.metrics import Measured, null
 from engine.records import CancelCheck, Candles, ValidationReport
 from engine.streams import generator
+from engine.validation.replicates import in_components
 from engine.validation.scoring import Score, as_float, histogram, spread
 from engine.validation.test import Engine, Replicates, Subject, validation_tests
 
@@ -42,26 +43,25 @@ class Slipped:
 
     def run(self, numbers: range, check_cancelled: CancelCheck) -> "Floats":
         """Return final return and Sharpe ratio, NaN where undefined, (len(numbers), 2)."""
-        loop, shock = self.engine.bar_loop(), self.shock
-        figures = np.empty((len(numbers), 2))
+        n, shock, loop = len(self.candles), self.shock, self.engine.bar_loop()
+        # A bar has one fill, the last one perhaps a second at its close.
+        noise, figures = np.empty(n + 2), np.empty((len(numbers), 2))
         for row, number in enumerate(numbers):
-            # A bar has one fill, the last one perhaps a second at its close.
-            noise = generator(self.seed, NAME, number).standard_normal(len(self.candles) + 2)
+            with in_components(n):
+                generator(self.seed, NAME, number).standard_normal(out=noise)
             noisy = Shock(shock.flat, shock.multiple, shock.sigma, noise)
-            equity = replay(loop, self.candles, self.weights, check_cancelled, noisy)
-            figures[row] = self.figures(equity)
+            figures[row] = self.measure(loop, noisy, check_cancelled)
         return figures
 
-    def figures(self, equity: "Floats") -> tuple[float, float]:
-        """Return total return and Sharpe ratio of an equity curve, NaN where undefined."""
-        initial = self.engine.execution.initial_cash
-        total = Measured(float(equity[-1]) / initial - 1.0).finite()
-        return as_float(total), as_float(self.score.of_equity(equity, initial))
-
-    def without_noise(self, shock: Shock, check_cancelled: CancelCheck) -> "Floats":
-        """Return the equity (n_bars,) with another slippage, the same for every fill."""
-        loop = self.engine.bar_loop()
-        return replay(loop, self.candles, self.weights, check_cancelled, shock)
+    def measure(
+        self, loop: BarLoop, shock: Shock, check_cancelled: CancelCheck
+    ) -> tuple[float, float]:
+        """Return total return and Sharpe ratio with another slippage, NaN where undefined."""
+        equity, initial = np.empty((1, len(self.candles))), self.engine.execution.initial_cash
+        market = Markets.of(self.candles)
+        loop.replay(market, self.weights[None, :], equity, check_cancelled, shock)
+        total = Measured(float(equity[0, -1]) / initial - 1.0).finite()
+        return as_float(total), as_float(self.score.of_equity(equity[0], initial))
 
 
 @validation_tests.register(NAME, MonteCarloConfig)
@@ -134,17 +134,19 @@ class MonteCarlo:
         self, multiple: int, task: Slipped, shock: Shock, replicates: Replicates
     ) -> dict[str, Any]:
         other = Shock(shock.flat * multiple, shock.multiple * multiple)
-        equity = task.without_noise(other, replicates.check_cancelled)
-        total, ratio = (None if math.isnan(x) else x for x in task.figures(equity))
+        loop = task.engine.bar_loop()
+        figures = task.measure(loop, other, replicates.check_cancelled)
+        total, ratio = (None if math.isnan(x) else x for x in figures)
         return {"multiple": multiple, "total_return": total, "sharpe": ratio}
 
     def _breakeven(self, subject: Subject, task: Slipped, check_cancelled: CancelCheck) -> Measured:
         if not len(subject.execution.fills):
             return null("no_trades")
 
+        loop = task.engine.bar_loop()
+
         def total_return(bps: float) -> float:
-            equity = task.without_noise(Shock(flat=bps / 1e4), check_cancelled)
-            return task.figures(equity)[0]
+            return task.measure(loop, Shock(flat=bps / 1e4), check_cancelled)[0]
 
         return breakeven(total_return)
 

@@ -2,19 +2,25 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from engine.config import PermutationConfig
 from engine.data import is_all_week, local_days
-from engine.execution import replay
 from engine.metrics import Measured, null
 from engine.records import CancelCheck, Candles, RunWarning, ValidationReport
 from engine.streams import generator
-from engine.validation.market import Market, Shuffle, is_intraday, shuffle_of, slots_of
-from engine.validation.replicates import batches
+from engine.validation.market import (
+    Market,
+    PermutedMarkets,
+    Shuffle,
+    is_intraday,
+    load_kernel,
+    slots_of,
+)
+from engine.validation.replicates import batch_rows, in_components, portions
 from engine.validation.scoring import (
     Score,
     as_float,
@@ -49,6 +55,7 @@ class PermutedBars:
     score: Score
     first_bar: int
     seed: int
+    rooms: "list[_Room]" = field(default_factory=list)
 
     @classmethod
     def of(cls, subject: Subject, score: Score) -> Self:
@@ -56,7 +63,7 @@ class PermutedBars:
         slots = slots_of(subject.candles, subject.calendar)[subject.first_bar + 1 :]
         return cls(
             market=Market(subject.candles, subject.first_bar),
-            shuffle=shuffle_of(slots),
+            shuffle=Shuffle.within(slots),
             engine=subject.engine,
             score=score,
             first_bar=subject.first_bar,
@@ -65,27 +72,50 @@ class PermutedBars:
 
     def run(self, numbers: range, check_cancelled: CancelCheck) -> "Floats":
         """Return T_i of each replicate, NaN where it is undefined, (len(numbers), 1)."""
-        loop = self.engine.bar_loop()
-        scores = np.empty((len(numbers), 1))
-        row = 0
-        for batch in batches(numbers, len(self.market.candles)):
-            for candles in self._markets(batch, check_cancelled):
+        size = batch_rows(len(self.market.candles))
+        room = self.rooms.pop() if self.rooms else _Room(self.market, size, self.engine)
+        scores = np.empty(len(numbers))
+        for part in portions(len(numbers), size):
+            batch = numbers[part.start : part.stop]
+            scores[part.start : part.stop] = self._scores(batch, room, check_cancelled)
+        self.rooms.append(room)
+        return scores[:, None]
+
+    def _scores(self, numbers: range, room: "_Room", check_cancelled: CancelCheck) -> "Floats":
+        """Return T_i of a few replicates; Python works in turns, the kernels all at once."""
+        rows, turn = len(numbers), in_components(len(self.market.candles))
+        uniforms, weights, equity = (x[:rows] for x in (room.uniforms, room.weights, room.equity))
+        with turn:
+            for row, number in enumerate(numbers):
+                generator(self.seed, NAME, number).random(out=uniforms[row])
+        check_cancelled()
+        self.shuffle.draw(room.uniforms, room.orders, rows, room.loop.choice)
+        room.permuted.rebuild(*room.orders, rows)
+        markets, usable = room.permuted.markets.first(rows), np.zeros(rows, dtype=np.bool_)
+        with turn:
+            for row, candles in enumerate(markets.rows):
                 check_cancelled()
-                scores[row] = math.nan
-                if _usable(candles):
-                    equity = replay(loop, candles, self.engine.weights(candles), check_cancelled)
-                    scores[row] = as_float(self.score.after(equity, self.first_bar))
-                row += 1
+                usable[row] = _usable(candles)
+                weights[row] = self.engine.weights(candles) if usable[row] else 0.0
+        room.loop.replay(markets, weights, equity, check_cancelled)
+        scores = self.score.of_curves(equity, self.first_bar, room.kernel)
+        scores[~usable] = math.nan
         return scores
 
-    def _markets(self, numbers: range, check_cancelled: CancelCheck) -> Iterator[Candles]:
-        orders = np.empty((2, len(numbers), self.market.n_moves), dtype=np.int64)
-        for row, number in enumerate(numbers):
-            rng = generator(self.seed, NAME, number)
-            for which in orders:  # gaps first, then what happens within bars
-                check_cancelled()
-                which[row] = self.shuffle.draw(rng)
-        return iter(self.market.rebuild(*orders))
+
+class _Room:
+    """What one thread works in, again and again: new memory would cost more than to fill it."""
+
+    def __init__(self, market: Market, rows: int, engine: Engine) -> None:
+        n_bars, n_moves = len(market.candles), market.n_moves
+        self.loop = engine.bar_loop()
+        self.kernel = load_kernel(self.loop.choice)
+        self.permuted = PermutedMarkets(market, rows, self.loop.choice)
+        self.uniforms = np.empty((rows, 2 * n_moves))
+        gaps, bars = (np.empty((rows, n_moves), dtype=np.int64) for _ in range(2))
+        self.orders = (gaps, bars)
+        self.weights = np.zeros((rows, n_bars))
+        self.equity = np.empty((rows, n_bars))
 
 
 def _usable(candles: Candles) -> bool:
@@ -139,7 +169,11 @@ class Permutation:
         task: PermutedBars | ShiftedExposure | None = None
         n_moves = len(subject.candles) - 1 - subject.first_bar
         if self.params.method == "bars":
-            observed = score.after(subject.execution.curve.equity, subject.first_bar)
+            observed = score.of_curve(
+                subject.execution.curve.equity,
+                subject.first_bar,
+                load_kernel(subject.engine.choice),
+            )
             if n_moves >= 1:
                 task = PermutedBars.of(subject, score)
         elif n_moves >= 2:

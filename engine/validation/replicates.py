@@ -8,9 +8,9 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import numpy as np
 
@@ -23,20 +23,27 @@ if TYPE_CHECKING:
 
 POLL_S = 0.05
 # Portions are small enough to be cancelled and reported often, large enough to cost nothing.
-PORTIONS = 100
-MAX_PORTION = 64
+PORTIONS = 32
+MAX_PORTION = 128
 # Values in one array of a batch: what stays in a processor's cache while rows are worked on.
 BATCH_VALUES = 40_000
+
+# Components are Python: two threads in them at once take turns for the interpreter at every small
+# step, and both are slower than one. On long markets their arrays give it up for long enough.
+_in_components = threading.Lock()
 
 Report = Callable[[int], None]
 """Is told how many replicates are done."""
 
 
-def batches(numbers: range, n_bars: int) -> Iterator[range]:
-    """Yield parts of ``numbers`` whose rows of ``n_bars`` values are worked on together."""
-    size = max(1, BATCH_VALUES // max(1, n_bars))
-    for start in range(0, len(numbers), size):
-        yield numbers[start : start + size]
+def batch_rows(n_bars: int) -> int:
+    """Return how many replicates of ``n_bars`` are worked on together."""
+    return max(1, BATCH_VALUES // max(1, n_bars))
+
+
+def in_components(n_bars: int) -> AbstractContextManager[Any]:
+    """Return what to hold while components compute on markets of ``n_bars``."""
+    return _in_components if n_bars < BATCH_VALUES else nullcontext()
 
 
 def portions(n: int, size: int) -> Iterator[range]:

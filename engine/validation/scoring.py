@@ -2,10 +2,12 @@
 
 import math
 from dataclasses import dataclass
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from engine.kernels import view_for
 from engine.metrics import Measured, null, per_bar_returns, sharpe_of_returns
 
 if TYPE_CHECKING:
@@ -53,11 +55,25 @@ class Score:
         with np.errstate(over="ignore", invalid="ignore"):
             return self.of_returns(per_bar_returns(equity, initial))
 
-    def after(self, equity: "Floats", first_bar: int) -> Measured:
+    def of_curve(self, equity: "Floats", first_bar: int, kernel: ModuleType) -> Measured:
         """Return T of the returns r_t of an equity curve (n_bars,) over t > ``first_bar``."""
         if first_bar >= len(equity) - 1:
             return null("too_few_bars")
-        return self.of_equity(equity[first_bar + 1 :], float(equity[first_bar]))
+        score = float(self.of_curves(equity[None, :], first_bar, kernel)[0])
+        return null("statistic_undefined") if math.isnan(score) else Measured(score)
+
+    def of_curves(self, equity: "Floats", first_bar: int, kernel: ModuleType) -> "Floats":
+        """Return T of each equity curve (rows, n_bars) over t > ``first_bar``, NaN if undefined."""
+        view, rows = view_for(kernel), equity.shape[0]
+        scores = np.empty(rows)
+        if self.statistic == "total_return":
+            kernel.total_returns(view(equity), first_bar, view(scores))
+        else:
+            room, root = np.empty(equity.shape[1]), math.sqrt(self.periods)
+            arrays = (view(room), view(scores))
+            kernel.sharpes(view(equity), first_bar, self.rf, root, math.nan, *arrays)
+        scores[~np.isfinite(scores)] = math.nan
+        return scores
 
 
 def as_float(measured: Measured) -> float:

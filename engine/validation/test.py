@@ -23,6 +23,10 @@ class Engine(Protocol):
 
     execution: ExecutionConfig
 
+    @property
+    def choice(self) -> str:
+        """Return which guise of the kernels the run uses."""
+
     def weights(self, candles: Candles) -> "Floats":
         """Return the target weights (n_bars,) that the run's components give on other candles."""
 

@@ -32,7 +32,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from engine.execution import kernel_is_compiled, load_kernel
+from engine.execution import load_kernel
+from engine.kernels import is_compiled
 from engine.plan import make_plan
 from engine.records import Candles
 
@@ -297,7 +298,7 @@ def main() -> None:
             sizes[str(n)] = before
     except PeersUnavailableError as error:
         sys.exit(str(error))
-    kernel = "compiled" if kernel_is_compiled(load_kernel("auto")) else "interpreted"
+    kernel = "compiled" if is_compiled(load_kernel("auto")) else "interpreted"
     figures = {
         "counted": COUNTED,
         "runs": runs,

@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 
 from engine.config import ExecutionConfig
-from engine.execution import BarLoop, kernel_is_compiled, load_kernel, simulate
+from engine.execution import BarLoop, load_kernel, simulate
+from engine.kernels import is_compiled
 from engine.features import IndicatorInput, ShiftedCandles, compute_features, first_defined_bar
 from engine.metrics import measure
 from engine.plan import RunPlan, make_plan
@@ -99,7 +100,7 @@ def bars_ms(candles: Candles, runs: int) -> float:
     position, cash, equity, borrow = (np.zeros(n) for _ in range(4))
 
     def job() -> None:
-        loop.run(candles, weights, (position, cash, equity, borrow), lambda _: loop.tape.drop())
+        loop.run(candles, weights, (position, cash, equity, borrow), lambda _: None)
 
     return median_ms(job, runs)
 
@@ -153,7 +154,7 @@ def main() -> None:
     plan = make_plan(JOB)
     data = {n: random_walk(n) for n in SIZES}
     figures = {
-        "kernel": "compiled" if kernel_is_compiled(load_kernel("auto")) else "interpreted",
+        "kernel": "compiled" if is_compiled(load_kernel("auto")) else "interpreted",
         "engine_ms": {
             str(n): median_ms(lambda c=candles: engine_job(plan, c), runs)  # type: ignore[misc]  # bound per size
             for n, candles in data.items()

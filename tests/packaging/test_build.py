@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.mark.parametrize(
     ("environment", "compiled"),
-    [({}, 1), ({"CC": "/nonexistent/cc"}, 0), ({"CC": "false"}, 0), ({"STUDIO_KERNEL": "interpreted"}, 0)],
+    [({}, 2), ({"CC": "/nonexistent/cc"}, 0), ({"CC": "false"}, 0), ({"STUDIO_KERNEL": "interpreted"}, 0)],
     ids=["compiler", "no compiler", "broken compiler", "by request"],
 )  # fmt: skip
 def test_the_build_goes_on_without_a_compiler(
@@ -30,4 +30,4 @@ def test_the_build_goes_on_without_a_compiler(
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert len(list(tmp_path.glob("engine/execution/kernel.*.so"))) == compiled
+    assert len(list(tmp_path.glob("engine/*/kernel.*.so"))) == compiled

@@ -10,8 +10,9 @@ import pytest
 
 from engine.config import Component, ExecutionConfig
 from engine.errors import ConfigError, DataError, RunCancelled
-from engine.execution import kernel_is_compiled, load_kernel, loop as bar_loop, simulate
+from engine.execution import load_kernel, loop as bar_loop, simulate
 from engine.execution.slippage import slippage_models
+from engine.kernels import is_compiled, kernel_choice
 from engine.records import Candles, Execution
 
 Weights = np.ndarray[tuple[int], np.dtype[np.float64]]
@@ -123,8 +124,8 @@ def test_the_loop_is_compiled_and_can_be_had_interpreted() -> None:
     """The two guises that the comparison needs are really two."""
     compiled, interpreted = load_kernel("auto"), load_kernel("interpreted")
     assert isinstance(compiled, ModuleType)
-    assert kernel_is_compiled(compiled)
-    assert not kernel_is_compiled(interpreted)
+    assert is_compiled(compiled)
+    assert not is_compiled(interpreted)
     assert str(interpreted.__file__).endswith("kernel.py")
 
 
@@ -138,7 +139,7 @@ def test_the_environment_chooses_the_loop(
     monkeypatch.delenv("STUDIO_KERNEL", raising=False)
     if value is not None:
         monkeypatch.setenv("STUDIO_KERNEL", value)
-    assert bar_loop.kernel_choice() == expected
+    assert kernel_choice() == expected
 
 
 @pytest.mark.parametrize("seed", SEEDS)
