@@ -74,8 +74,11 @@ class Candles(ArrayRecord):
     def part(self, bars: slice) -> "Candles":
         """Return the candles of consecutive bars, as views."""
         columns = {name: getattr(self, name) for name in CANDLE_COLUMNS}
-        cut = {name: None if x is None else x[bars] for name, x in columns.items()}
-        return dataclasses.replace(self, **cut)
+        return self.having({name: x[bars] for name, x in columns.items() if x is not None})
+
+    def having(self, columns: Mapping[str, Any]) -> "Candles":
+        """Return the candles with other columns in place of those named."""
+        return dataclasses.replace(self, **columns)
 
 
 CANDLE_COLUMNS = ("ts", "open", "high", "low", "close", "volume", "vwap", "gap_flag")

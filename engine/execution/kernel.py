@@ -24,18 +24,11 @@ class Shock:
     X / B of the configured slippage; without the exponential where ``noise`` is empty.
     """
 
-    active: cython.bint
-    flat: cython.double
-    multiple: cython.double
-    sigma: cython.double
-    noise: cython.const[cython.double][::1]
-
-    def __init__(self, active, flat, multiple, sigma, noise) -> None:  # type: ignore[no-untyped-def]  # as in Bars
-        self.active = active
-        self.flat = flat
-        self.multiple = multiple
-        self.sigma = sigma
-        self.noise = noise
+    active = cython.declare(cython.bint, visibility="public")
+    flat = cython.declare(cython.double, visibility="public")
+    multiple = cython.declare(cython.double, visibility="public")
+    sigma = cython.declare(cython.double, visibility="public")
+    noise = cython.declare(cython.const[cython.double][::1], visibility="public")
 
 
 @cython.final
@@ -101,16 +94,10 @@ class Curve:
     are then not written; ``borrow`` only where the rate is 0.
     """
 
-    position: cython.double[::1]
-    cash: cython.double[::1]
-    equity: cython.double[::1]
-    borrow: cython.double[::1]
-
-    def __init__(self, position, cash, equity, borrow) -> None:  # type: ignore[no-untyped-def]  # as in Bars
-        self.position = position
-        self.cash = cash
-        self.equity = equity
-        self.borrow = borrow
+    position = cython.declare(cython.double[::1], visibility="public")
+    cash = cython.declare(cython.double[::1], visibility="public")
+    equity = cython.declare(cython.double[::1], visibility="public")
+    borrow = cython.declare(cython.double[::1], visibility="public")
 
 
 @cython.final
@@ -350,25 +337,7 @@ def _closed_at_end(
     return True
 
 
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
-def _keep(
-    curve: Curve,
-    account: Account,
-    t: cython.Py_ssize_t,
-    equity: cython.double,
-    fee: cython.double,
-) -> cython.void:
-    curve.equity[t] = equity
-    if curve.position.shape[0] > 0:
-        curve.position[t] = account.position
-        curve.cash[t] = account.cash
-    if fee != 0.0 and curve.borrow.shape[0] > 0:
-        curve.borrow[t] = fee
-
-
-def simulate(
+def simulate(  # noqa: C901  # the order of a bar's steps is best read in one place
     account: Account,
     tape: Tape,
     terms: Terms,
@@ -415,4 +384,9 @@ def simulate(
                     _decide(account, terms, bars, t, equity)
             if t == last and _closed_at_end(account, tape, terms, bars, t):
                 equity = account.cash
-            _keep(curve, account, t, equity, fee)
+            curve.equity[t] = equity
+            if curve.position.shape[0] > 0:
+                curve.position[t] = account.position
+                curve.cash[t] = account.cash
+            if fee != 0.0 and curve.borrow.shape[0] > 0:
+                curve.borrow[t] = fee

@@ -1,6 +1,5 @@
 """The bar loop with what it reads: one configuration's terms, slippage and room for fills."""
 
-import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import ModuleType
@@ -44,6 +43,7 @@ TERMS = (
     "auto_flatten_end",
 )
 SERIES = ("open", "high", "low", "close", "volume", "vwap")
+CURVE = ("position", "cash", "equity", "borrow")
 NOTHING = np.empty(0)
 freeze(NOTHING)
 
@@ -86,7 +86,7 @@ class Markets:
         n = n_markets * len(self.joined)
         known = {name: getattr(self.joined, name) for name in SERIES}
         cut = {name: series[:n] for name, series in known.items() if series is not None}
-        return Markets(dataclasses.replace(self.joined, **cut), self.rows[:n_markets])
+        return Markets(self.joined.having(cut), self.rows[:n_markets])
 
 
 def load_kernel(choice: str) -> ModuleType:
@@ -178,7 +178,9 @@ class BarLoop:
         shock: Shock | None = None,
     ) -> Any:
         account = self.kernel.Account(self._config.initial_cash)
-        written = self.kernel.Curve(*map(self._view, curve))
+        written = self.kernel.Curve()
+        for name, series in zip(CURVE, curve, strict=True):
+            setattr(written, name, self._view(series))
         self._terms.shock = self._shock(shock)
         for start in range(0, n, chunk):
             stop = min(start + chunk, n)
@@ -209,10 +211,14 @@ class BarLoop:
             np.concatenate([one.impact for one in each]),
         )
 
-    def _shock(self, shock: Shock | None) -> Any:
-        active, given = shock is not None, shock or Shock()
-        noise = self._view(NOTHING if given.noise is None else given.noise)
-        return self.kernel.Shock(active, given.flat, given.multiple, given.sigma, noise)
+    def _shock(self, given: Shock | None) -> Any:
+        shock = self.kernel.Shock()
+        shock.active = given is not None
+        for name in ("flat", "multiple", "sigma"):
+            setattr(shock, name, 0.0 if given is None else getattr(given, name))
+        noise = NOTHING if given is None or given.noise is None else given.noise
+        shock.noise = self._view(noise)
+        return shock
 
 
 def _coefficients(

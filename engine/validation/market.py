@@ -3,7 +3,6 @@
 Source: Masters (2018), Testing and Tuning Market Trading Systems, permutation of bars.
 """
 
-import dataclasses
 from dataclasses import dataclass
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -94,14 +93,11 @@ class PermutedMarkets:
         prices = market.prices(rows)
         self._prices = self._kernel.Series(*map(self._view, prices.values()))
         known = {name: series for name, series in prices.items() if series.size}
+        candles = market.candles
         self.markets = Markets(
-            joined=dataclasses.replace(
-                market.candles, **{name: series.reshape(-1) for name, series in known.items()}
-            ),
+            joined=candles.having({name: series.reshape(-1) for name, series in known.items()}),
             rows=tuple(
-                dataclasses.replace(
-                    market.candles, **{name: series[row] for name, series in known.items()}
-                )
+                candles.having({name: series[row] for name, series in known.items()})
                 for row in range(rows)
             ),
         )

@@ -118,17 +118,17 @@ class MonteCarlo:
         return Shock(flat=self.params.noise_bps / 1e4, sigma=self.params.sigma)
 
     def _base_bps(self, subject: Subject, shock: Shock | None) -> float | None:
-        """Return the mean of s_base over the run's fills, or the flat one."""
+        """Return the mean of s_base over the run's fills, as configured where it is the same."""
         if shock is None:
             return None
         if shock.multiple == 0:
-            return shock.flat * 1e4
+            return self.params.noise_bps
+        if subject.engine.execution.slippage_model is None:
+            return subject.engine.execution.slippage_bps
         fills = subject.execution.fills
-        slipped = fills.price != fills.base_price  # a ruin's closing fill does not slip
-        if not slipped.any():
-            return None
-        moved = np.abs(fills.price[slipped] / fills.base_price[slipped] - 1.0)
-        return float(moved.mean()) * 1e4
+        if not len(fills):
+            return 0.0
+        return float(np.abs(fills.price / fills.base_price - 1.0).mean()) * 1e4
 
     def _at(
         self, multiple: int, task: Slipped, shock: Shock, replicates: Replicates

@@ -194,13 +194,13 @@ class Permutation:
     def _document(
         self, subject: Subject, observed: Measured, p: Measured, values: "Floats"
     ) -> dict[str, Any]:
-        counted = np.nan_to_num(values, nan=0.0)
+        counted, first = np.nan_to_num(values, nan=0.0), subject.first_bar + 1
         document: dict[str, Any] = {
             "method": self.params.method,
             "null": NULLS[self.params.method],
             "statistic": subject.statistic,
             "n": self.params.n,
-            "scored_from": subject.first_bar + 1,
+            "scored_from": first if first < len(subject.candles) else None,
             "observed": observed.value,
             "p_value": p.value,
             "p_value_error": None if p.value is None else p_value_error(p.value, self.params.n),

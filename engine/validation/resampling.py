@@ -10,7 +10,7 @@ import numpy as np
 from engine.kernels import view_for
 
 if TYPE_CHECKING:
-    from engine.records import Floats
+    from engine.records import Booleans, Floats
 
 
 @dataclass(frozen=True)
@@ -87,6 +87,6 @@ def sharpe_and_error(x: "Floats", kernel: ModuleType) -> tuple[float, float]:
     return float(figures[0, 0]), float(figures[0, 1])
 
 
-def _undefined(figures: "Floats") -> "Floats":
-    undefined: Floats = ~(np.isfinite(figures[:, :2]).all(axis=1) & (figures[:, 1] > 0))
+def _undefined(figures: "Floats") -> "Booleans":
+    undefined: Booleans = ~(np.isfinite(figures[:, :2]).all(axis=1) & (figures[:, 1] > 0))
     return undefined

@@ -114,7 +114,7 @@ class WalkForward:
         stitched = np.concatenate([after.returns for _, after in pairs])
         score = _score(subject)
         ratio = score.of_returns(stitched)
-        equity = subject.initial_cash * np.cumprod(1.0 + stitched)
+        equity: Floats = subject.initial_cash * np.cumprod(1.0 + stitched)
         total = float(equity[-1]) / subject.initial_cash - 1.0
         outcomes = np.array([after.total_return for _, after in pairs])
         efficiency = _efficiency(pairs, subject.periods)
@@ -128,7 +128,7 @@ class WalkForward:
             "efficiency_reason": efficiency.reason,
             "histogram": histogram(outcomes),
         }
-        bars = np.arange(pairs[0][1].start, pairs[-1][1].end)
+        bars = np.arange(pairs[0][1].start, pairs[-1][1].end, dtype=np.int64)
         return ValidationReport(
             document, {"walk_forward_sharpe": ratio.value}, curve=(bars, equity)
         )
