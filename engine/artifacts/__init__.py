@@ -2,7 +2,7 @@
 
 from engine.artifacts.manifest import FileCheck, Verification, read_manifest, verify
 from engine.artifacts.publishing import Place, inspect_place, publish
-from engine.artifacts.summary import metrics_document, summary_document
+from engine.artifacts.summary import metrics_document, summary_document, validation_document
 
 __all__ = [
     "FileCheck",
@@ -13,5 +13,6 @@ __all__ = [
     "publish",
     "read_manifest",
     "summary_document",
+    "validation_document",
     "verify",
 ]

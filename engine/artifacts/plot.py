@@ -1,32 +1,41 @@
 """The picture of a run: equity against the benchmark, drawdown, price with entries and exits."""
 
 import io
-import itertools
 import logging
-import math
 import threading
 from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
+from engine.artifacts.drawing import (
+    BENCHMARK,
+    GRID,
+    INK,
+    LONG,
+    MS_PER_DAY,
+    MUTED,
+    SHORT,
+    STRATEGY,
+    days_of,
+    decimals,
+    sample_bars,
+    scale,
+    title,
+)
+from engine.artifacts.validation_panels import validation_panels
 from engine.records import BacktestResult
 from engine.strategy import strategies
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from engine.records import Floats, Integers
+    from engine.records import Floats
 
 # matplotlib's settings and caches are shared by all threads.
 _LOCK = threading.Lock()
-MAX_POINTS = 2_000
+HEIGHT, PANELS_HEIGHT = 8.4, 2.7  # inches
 MAX_MARKERS = 300
 MAX_STRETCHES = 500
-MS_PER_DAY = 86_400_000
-LOG_FROM_RATIO = 4.0
-INK, MUTED, GRID = "#1f2933", "#7b8794", "#e4e7eb"
-STRATEGY, BENCHMARK = "#1f6feb", "#9aa5b1"
-LONG, SHORT = "#1a7f4b", "#c0362c"
 STYLE = {
     "font.size": 9.0,
     "axes.edgecolor": GRID,
@@ -59,11 +68,14 @@ def draw(result: BacktestResult, file: IO[bytes]) -> None:
     del settings["backend"]  # to set it would import one with a window
     picture = io.BytesIO()
     with _LOCK, mpl.rc_context(settings):
-        figure = Figure(figsize=(12.0, 8.4), dpi=100, facecolor="white")
+        panels = list(validation_panels(result))
+        below = PANELS_HEIGHT if panels else 0.0
+        height = HEIGHT + below
+        figure = Figure(figsize=(12.0, height), dpi=100, facecolor="white")
         FigureCanvasAgg(figure)
         grid = figure.add_gridspec(
-            4, 1, height_ratios=(3.2, 1.3, 3.2, 0.42), left=0.07, right=0.985,
-            top=0.87, bottom=0.055, hspace=0.12,
+            4, 1, height_ratios=(3.2, 1.3, 3.2, 0.42), left=0.07, right=0.985, hspace=0.12,
+            top=1 - 1.092 / height, bottom=(0.462 + below) / height,
         )  # fmt: skip
         top = figure.add_subplot(grid[0])
         others = [figure.add_subplot(grid[row], sharex=top) for row in (1, 2, 3)]
@@ -72,62 +84,21 @@ def draw(result: BacktestResult, file: IO[bytes]) -> None:
         _draw_price(others[1], result)
         _draw_position(others[2], result)
         _draw_time_axis([top, *others])
-        _draw_header(figure, result)
+        _draw_header(figure, result, height)
+        if panels:
+            places = figure.add_gridspec(
+                1, len(panels), left=0.07, right=0.985, wspace=0.2,
+                top=(below - 0.15) / height, bottom=0.45 / height,
+            )  # fmt: skip
+            for place, draw_panel in zip(places, panels, strict=True):
+                draw_panel(figure.add_subplot(place))
         figure.savefig(picture, format="png", metadata={"Software": None})
     file.write(picture.getvalue())
 
 
-def sample_bars(values: "Floats") -> "Integers":
-    """Return the bars to draw, ascending: all of a short series, else those that show its shape.
-
-    Of each of about 500 stretches the first and last bar, the lowest and the highest, so that no
-    extreme is lost however many bars there are.
-    """
-    n = len(values)
-    if n <= MAX_POINTS:
-        return np.arange(n)
-    edges = np.linspace(0, n, MAX_POINTS // 4 + 1).astype(np.int64)
-    picks = []
-    for start, stop in itertools.pairwise(edges):
-        part = values[start:stop]
-        picks += [start, start + int(part.argmin()), start + int(part.argmax()), stop - 1]
-    return np.unique(np.asarray(picks))
-
-
-def _days(ts: "Integers") -> "Floats":
-    days: Floats = ts / MS_PER_DAY
-    return days
-
-
 def _line(axes: "Axes", result: BacktestResult, values: "Floats", **style: Any) -> None:
     bars = sample_bars(values)
-    axes.plot(_days(result.candles.ts[bars]), values[bars], **style)
-
-
-def _scale(axes: "Axes", *series: "Floats") -> str:
-    """Choose a logarithmic scale where values differ by much; return a note for the title."""
-    low = min(float(values.min()) for values in series)
-    high = max(float(values.max()) for values in series)
-    if low > 0 and high / low > LOG_FROM_RATIO:
-        from matplotlib.ticker import LogLocator, NullFormatter  # noqa: PLC0415  # as in draw
-
-        axes.set_yscale("log")
-        axes.yaxis.set_major_locator(LogLocator(10.0, subs=(1.0, 2.0, 5.0)))
-        axes.yaxis.set_minor_formatter(NullFormatter())
-        axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.6g}")
-        return " (log scale)"
-    digits = decimals(high - low)
-    axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.{digits}f}")
-    return ""
-
-
-def decimals(span: float) -> int:
-    """Return how many decimals tell the ticks of an axis over ``span`` apart."""
-    return 0 if span <= 0 else min(max(0, 1 - math.floor(math.log10(span))), 9)
-
-
-def _title(axes: "Axes", text: str) -> None:
-    axes.set_title(text, loc="left", fontsize=9.5, color=INK, pad=4)
+    axes.plot(days_of(result.candles.ts[bars]), values[bars], **style)
 
 
 def _draw_equity(axes: "Axes", result: BacktestResult) -> None:
@@ -135,35 +106,35 @@ def _draw_equity(axes: "Axes", result: BacktestResult) -> None:
     _line(axes, result, benchmark, color=BENCHMARK, linewidth=1.0, label="buy and hold, no costs")
     _line(axes, result, equity, color=STRATEGY, linewidth=1.4, label="strategy, net of costs")
     axes.axhline(result.config.execution.initial_cash, color=MUTED, linewidth=0.7, dashes=(4, 3))
-    _title(axes, "Equity" + _scale(axes, equity, benchmark))
+    title(axes, "Equity" + scale(axes, equity, benchmark))
     axes.legend(loc="upper left", frameon=False, fontsize=8.5, ncols=2)
 
 
 def _draw_drawdown(axes: "Axes", result: BacktestResult) -> None:
     drawdown = result.metrics.drawdown
     bars = sample_bars(drawdown)
-    days = _days(result.candles.ts[bars])
+    days = days_of(result.candles.ts[bars])
     axes.fill_between(days, drawdown[bars], 0.0, color=SHORT, alpha=0.25, linewidth=0)
     axes.plot(days, drawdown[bars], color=SHORT, linewidth=0.8)
     digits = decimals(-100.0 * float(drawdown.min()))
     axes.yaxis.set_major_formatter(lambda value, _: f"{value + 0.0:.{digits}%}")
-    _title(axes, "Drawdown")
+    title(axes, "Drawdown")
 
 
 def _draw_price(axes: "Axes", result: BacktestResult) -> None:
     close, fills = result.candles.close, result.execution.fills
     _line(axes, result, close, color=INK, linewidth=0.9)
-    scale = _scale(axes, close)
+    note = scale(axes, close)
     if len(fills) > MAX_MARKERS:
-        _title(axes, f"Close{scale}; {len(fills):,} fills are too many to mark")
+        title(axes, f"Close{note}; {len(fills):,} fills are too many to mark")
         return
     for side, marker, color, label in ((1, "^", LONG, "buy"), (-1, "v", SHORT, "sell")):
         chosen = fills.side == side
         axes.plot(
-            _days(fills.ts[chosen]), fills.price[chosen], marker, color=color, markersize=5.0,
+            days_of(fills.ts[chosen]), fills.price[chosen], marker, color=color, markersize=5.0,
             markeredgecolor="white", markeredgewidth=0.4, label=f"{label} ({int(chosen.sum())})",
         )  # fmt: skip
-    _title(axes, f"Close and fills{scale}")
+    title(axes, f"Close and fills{note}")
     axes.legend(loc="upper left", frameon=False, fontsize=8.5, ncols=2)
 
 
@@ -173,7 +144,7 @@ def _draw_position(axes: "Axes", result: BacktestResult) -> None:
     n = len(position)
     edges = np.unique(np.linspace(0, n, min(n, MAX_STRETCHES) + 1).astype(np.int64))
     step = int(ts[-1] - ts[-2]) if n > 1 else MS_PER_DAY
-    days = _days(np.append(ts, ts[-1] + step)[edges])
+    days = days_of(np.append(ts, ts[-1] + step)[edges])
     for held, color, sign in ((position > 0, LONG, 1.0), (position < 0, SHORT, -1.0)):
         share = np.add.reduceat(held.astype(np.float64), edges[:-1]) / np.diff(edges)
         axes.stairs(sign * share, days, fill=True, color=color, linewidth=0)
@@ -205,21 +176,22 @@ def _draw_time_axis(panels: "list[Axes]") -> None:
         panel.tick_params(length=0, labelbottom=panel is panels[-1])
 
 
-def _draw_header(figure: Any, result: BacktestResult) -> None:
+def _draw_header(figure: Any, result: BacktestResult, height: float) -> None:
+    first, second, third = (1 - inches / height for inches in (0.277, 0.529, 0.714))
     config = result.config
     span = " to ".join(
         str(np.datetime64(int(ts), "ms").astype("M8[D]")) for ts in result.candles.ts[[0, -1]]
     )
     strategy = strategies.describe(config.strategy.name, config.strategy.params)
-    title = f"{config.symbol} {config.timeframe}, {span}"
-    figure.text(0.07, 0.967, title, fontsize=13, weight="bold", va="center")
-    figure.text(0.985, 0.967, strategy, color=MUTED, ha="right", va="center")
+    heading = f"{config.symbol} {config.timeframe}, {span}"
+    figure.text(0.07, first, heading, fontsize=13, weight="bold", va="center")
+    figure.text(0.985, first, strategy, color=MUTED, ha="right", va="center")
     columns = np.linspace(0.07, 0.985, len(FIGURES) + 1)[:-1]
     for x, (label, name, form) in zip(columns, FIGURES, strict=True):
         value = result.metrics.values[name]
-        figure.text(x, 0.937, label, fontsize=8, color=MUTED, va="center")
+        figure.text(x, second, label, fontsize=8, color=MUTED, va="center")
         shown = "–" if value is None else form.format(value)
-        figure.text(x, 0.915, shown, fontsize=11.5, weight="bold", va="center")
+        figure.text(x, third, shown, fontsize=11.5, weight="bold", va="center")
 
 
 FIGURES = (

@@ -15,7 +15,7 @@ from typing import IO, Any
 from engine.artifacts import tables
 from engine.artifacts.manifest import MANIFEST, build_manifest, read_manifest, verify
 from engine.artifacts.plot import draw
-from engine.artifacts.summary import metrics_document, summary_document
+from engine.artifacts.summary import metrics_document, summary_document, validation_document
 from engine.errors import OutputError, StorageError, VerificationError
 from engine.identity import json_bytes
 from engine.records import BacktestResult, CancelCheck, Identity
@@ -32,6 +32,7 @@ ARTIFACTS = {
     "fills.parquet",
     "trades.parquet",
     "features.parquet",
+    "validation_summary.json",
     "plot.png",
     MANIFEST,
 }
@@ -122,6 +123,8 @@ def _writers(result: BacktestResult) -> Iterator[tuple[str, Writer]]:
             "features.parquet",
             lambda run, file: tables.write_parquet(tables.features_table(run), file),
         )
+    if result.validation:
+        yield "validation_summary.json", lambda run, file: _json(validation_document(run), file)
     if result.config.plot:
         yield "plot.png", draw
 

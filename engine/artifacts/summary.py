@@ -1,4 +1,4 @@
-"""The documents of a run: summary, metrics."""
+"""The documents of a run: summary, metrics, validation."""
 
 from typing import Any
 
@@ -33,7 +33,7 @@ def summary_document(result: BacktestResult) -> dict[str, Any]:
         },
         "warnings": [_warning(warning) for warning in result.warnings],
         "metrics": {name: result.metrics.values[name] for name in HEADLINE},
-        "validation": {},
+        "validation": _headline(result),
         "causality": {"cuts": result.causality.cuts, "passed": result.causality.passed},
     }
 
@@ -48,6 +48,19 @@ def metrics_document(result: BacktestResult) -> dict[str, Any]:
         "monthly_returns": dict(metrics.monthly_returns),
         "yearly_returns": dict(metrics.yearly_returns),
     }
+
+
+def validation_document(result: BacktestResult) -> dict[str, Any]:
+    """Return ``validation_summary.json``: what each test found, by its name."""
+    return {name: dict(report.document) for name, report in result.validation.items()}
+
+
+def _headline(result: BacktestResult) -> dict[str, Any]:
+    """Return the figures that tell whether to believe it; a plugin's do not replace ours."""
+    figures: dict[str, Any] = {}
+    for report in result.validation.values():
+        figures = {**report.headline, **figures}
+    return figures
 
 
 def _warning(warning: RunWarning) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from engine.validation import (  # they register
 )
 from engine.validation.causality import Targets, check_causality
 from engine.validation.replicates import MappedReplicates, Mapper, ThreadMapper
-from engine.validation.scoring import REASONS
+from engine.validation.scoring import REASONS, chance_in_words
 from engine.validation.test import Subject, ValidationTest, as_report, validation_tests
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "ThreadMapper",
     "ValidationTest",
     "as_report",
+    "chance_in_words",
     "check_causality",
     "validation_tests",
 ]

@@ -114,7 +114,7 @@ class WalkForward:
         stitched = np.concatenate([after.returns for _, after in pairs])
         score = _score(subject)
         ratio = score.of_returns(stitched)
-        equity: Floats = subject.initial_cash * np.cumprod(1.0 + stitched)
+        equity: Floats = np.cumprod(1.0 + stitched) * subject.initial_cash
         total = float(equity[-1]) / subject.initial_cash - 1.0
         outcomes = np.array([after.total_return for _, after in pairs])
         efficiency = _efficiency(pairs, subject.periods)

@@ -15,7 +15,7 @@ from engine.artifacts import (
     summary_document,
     verify,
 )
-from engine.artifacts.plot import decimals, sample_bars
+from engine.artifacts.drawing import decimals, sample_bars
 from engine.artifacts.tables import write_parquet
 from engine.errors import OutputError, RunCancelled
 from engine.metrics import HEADLINE

@@ -1,0 +1,129 @@
+"""The lower part of a run's picture: what the validation tests found."""
+
+import functools
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from engine.artifacts.drawing import (
+    BENCHMARK,
+    INK,
+    LONG,
+    MUTED,
+    SHORT,
+    STRATEGY,
+    days_of,
+    sample_bars,
+    scale,
+    title,
+)
+from engine.records import BacktestResult, ValidationReport
+from engine.validation import REASONS, chance_in_words
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+STATISTICS = {"sharpe": "Sharpe", "total_return": "total return"}
+Panel = Callable[["Axes"], None]
+
+
+def validation_panels(result: BacktestResult) -> Iterator[Panel]:
+    """Yield what draws each test that has something to show."""
+    panels: dict[str, Callable[..., None]] = {
+        "permutation": _draw_permutation,
+        "block_bootstrap": _draw_bootstrap,
+        "walk_forward": functools.partial(_draw_stitched, result=result),
+    }
+    for name, draw in panels.items():
+        if name in result.validation:
+            yield functools.partial(draw, report=result.validation[name])
+
+
+def _draw_permutation(axes: "Axes", report: ValidationReport) -> None:
+    """Draw the statistic in permuted markets, and in the real one."""
+    found = report.document
+    name = STATISTICS[found["statistic"]]
+    if found["p_value"] is None:
+        title(axes, f"Random markets: {REASONS.get(found['reason'], 'undefined')}")
+    else:
+        title(axes, chance_in_words(found["p_value"], found["n"]).capitalize())
+    _histogram(axes, found["histogram"], BENCHMARK)
+    _mark(axes, found["observed"], f"{name} of this run")
+    _finish(axes, f"{name} in {found['n']:,} random markets")
+
+
+def _draw_bootstrap(axes: "Axes", report: ValidationReport) -> None:
+    """Draw the Sharpe ratios of the resampled returns, and the honest interval."""
+    found = report.document
+    interval = found["sharpe"]["studentized"]
+    if interval is None:
+        title(axes, f"Sharpe interval: {REASONS.get(found['reason'], 'undefined')}")
+    else:
+        low, high = interval
+        title(axes, f"Sharpe between {low:.2f} and {high:.2f} ({found['confidence']:.0%} interval)")
+        axes.axvspan(low, high, color=STRATEGY, alpha=0.10, linewidth=0)
+    _histogram(axes, found["histogram"], BENCHMARK)
+    _mark(axes, found["sharpe"]["estimate"], "Sharpe of this run")
+    _finish(axes, f"Sharpe in {found['n']:,} resampled histories")
+
+
+def _draw_stitched(axes: "Axes", result: BacktestResult, report: ValidationReport) -> None:
+    """Draw the equity of the out-of-sample folds, one after another."""
+    found = report.document
+    if report.curve is None:
+        title(axes, f"Out of sample: {REASONS.get(found['reason'], 'undefined')}")
+        _finish(axes, "")
+        return
+    bars, equity = report.curve
+    drawn = sample_bars(equity)
+    axes.plot(days_of(result.candles.ts[bars[drawn]]), equity[drawn], color=STRATEGY, linewidth=1.2)
+    title(axes, "Out of sample, fold by fold" + scale(axes, equity))
+    for fold in found["folds"]:
+        start = fold["out_of_sample"]["start"]
+        color = LONG if fold["out_of_sample"]["total_return"] > 0 else SHORT
+        span = days_of(result.candles.ts[[start, fold["out_of_sample"]["end"] - 1]])
+        axes.axvspan(*span, color=color, alpha=0.08, linewidth=0)
+        axes.axvline(span[0], color=MUTED, linewidth=0.5)
+    axes.axhline(result.config.execution.initial_cash, color=MUTED, linewidth=0.7, dashes=(4, 3))
+    _numeric_dates(axes)
+    won = round(found["positive_folds"] * found["n"])
+    _finish(axes, f"{won} of {found['n']} folds made money")
+
+
+def _numeric_dates(axes: "Axes") -> None:
+    import matplotlib.dates  # noqa: PLC0415  # as in draw
+
+    dates: Any = matplotlib.dates
+    locator = dates.AutoDateLocator(minticks=3, maxticks=6)
+    # Numbers only: the names of months depend on the locale.
+    formats = ["%Y", "%Y-%m", "%m-%d", "%H:%M", "%H:%M", "%S.%f"]
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(
+        dates.ConciseDateFormatter(
+            locator, formats=formats, zero_formats=formats, show_offset=False
+        )
+    )
+
+
+def _histogram(axes: "Axes", histogram: Any, color: str) -> None:
+    if histogram["counts"]:
+        edges = np.asarray(histogram["edges"])
+        axes.stairs(histogram["counts"], edges, fill=True, color=color, linewidth=0)
+
+
+def _mark(axes: "Axes", observed: float | None, label: str) -> None:
+    if observed is not None:
+        axes.axvline(observed, color=SHORT, linewidth=1.4, label=f"{label}: {observed:.2f}")
+        axes.legend(loc="upper left", frameon=False, fontsize=8.0, handlelength=1.2)
+
+
+def _finish(axes: "Axes", label: str) -> None:
+    axes.set_xlabel(label, fontsize=8.5, color=INK)
+    for spine in ("top", "right"):
+        axes.spines[spine].set_visible(False)
+    axes.tick_params(length=0)
+    # Room above the bars for the legend.
+    axes.margins(x=0.02, y=0.02)
+    low, high = axes.get_ylim()
+    axes.set_ylim(low, high + 0.18 * (high - low) if axes.get_yscale() == "linear" else high)
