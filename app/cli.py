@@ -86,6 +86,10 @@ PluginFiles = Annotated[
     list[Path] | None,
     typer.Option("--plugins", help="Your own components, from this file.", show_default=False),
 ]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Override: strategy.params.fast=10.", show_default=False),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
 
 
@@ -126,14 +130,17 @@ def run(
         Path | None,
         typer.Option(help="Where the run goes [./studio-runs/<run_id>].", show_default=False),
     ] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="Override: strategy.params.fast=10.", show_default=False),
-    ] = None,
+    settings: Overrides = None,
     no_plot: Annotated[bool, typer.Option("--no-plot", help="Leave the plot out.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print only summary.json.")] = False,
     data_dir: DataDir = None,
     plugins: PluginFiles = None,
+    threads: Annotated[
+        int | None, typer.Option(help="For replicates [one a core].", show_default=False)
+    ] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(help="Replicates on this dask cluster.", show_default=False)
+    ] = None,
 ) -> None:
     """Run a backtest: a table of results, a plot, and a directory that pins every byte."""
     from app.commands.run import RunRequest, run_command
@@ -154,6 +161,8 @@ def run(
             as_json=as_json,
             data_dir=data_dir,
             plugins=tuple(plugins or ()),
+            threads=threads,
+            scheduler=scheduler,
         )
     )
 
@@ -224,10 +233,25 @@ def datasets(*, as_json: AsJson = False, data_dir: DataDir = None) -> None:
 
 @cli.command()
 def catalog(*, as_json: AsJson = False, plugins: PluginFiles = None) -> None:
-    """List indicators, strategies, sizing and slippage models, with their parameters."""
+    """List indicators, strategies, sizing, slippage, validation tests, with their parameters."""
     from app.commands.catalog import catalog_command
 
     catalog_command(tuple(plugins or ()), as_json=as_json)
+
+
+@cli.command("check-causality")
+def check_causality(
+    *,
+    plugins: PluginFiles = None,
+    strategy: Annotated[
+        str | None, typer.Option(help="Only this strategy.", show_default=False)
+    ] = None,
+    settings: Overrides = None,
+) -> None:
+    """Check whether a plugin's components know bars that are still to come."""
+    from app.commands.check_causality import check_causality_command
+
+    check_causality_command(tuple(plugins or ()), strategy, tuple(settings or ()))
 
 
 @cli.command()

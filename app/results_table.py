@@ -1,5 +1,6 @@
 """The table of a run's results, from its own documents."""
 
+import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,11 +10,12 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from app.belief import BELIEF, reason_in_words
 from app.terminal import Output
-from engine.metrics import REASONS
 from engine.risk import sizing_models
 from engine.strategy import strategies
 
+VALIDATION = "validation_summary.json"
 DOUBLE_LAG = (
     "Double lag: what is known at the close of one bar is traded, at the earliest, "
     "at the open of the bar after the next."
@@ -50,16 +52,15 @@ ROWS: tuple[tuple[str, str, str, bool] | None, ...] = (
 )
 
 
-def print_results(
-    config: Mapping[str, Any],
-    summary: Mapping[str, Any],
-    metrics: Mapping[str, Any],
-    place: Path,
-    note: str | None,
-) -> None:
-    """Print the table of results, the run's warnings, what is not modelled, and where it is."""
+def print_results(place: Path, note: str | None) -> None:
+    """Print what a run's directory says: results, whether to believe them, warnings, limits."""
+    config, summary, metrics = (
+        _read(place / f"{n}.json") for n in ("config", "summary", "metrics")
+    )
     console = Output()
     console.print(_table(config, summary, metrics))
+    if (place / VALIDATION).exists():
+        console.print(_belief(_read(place / VALIDATION)))
     for warning in summary["warnings"]:
         times = f" ({warning['count']:,} times)" if warning.get("count", 1) > 1 else ""
         console.print(Text(f"Warning: {warning['message']}{times}.", style="yellow"))
@@ -70,6 +71,29 @@ def print_results(
     console.print(Text(f"Artifacts: {place}"))
     if note:
         console.print(Text(note))
+
+
+def _read(path: Path) -> Any:
+    return json.loads(path.read_bytes())
+
+
+def _belief(found: Mapping[str, Any]) -> Table:
+    """Return what the validation tests say, a sentence each."""
+    table = Table(
+        title="Whether to believe it",
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE_HEAD,
+        show_header=False,
+    )
+    table.add_column("", no_wrap=True)
+    table.add_column("")
+    for label, test, sentence in BELIEF:
+        if test in found:
+            table.add_row(label, sentence(found[test]))
+    for name in found.keys() - {test for _, test, _ in BELIEF}:  # a plugin's
+        table.add_row(name, f"see {VALIDATION}")
+    return table
 
 
 def _table(
@@ -103,7 +127,7 @@ def _table(
 def _cell(value: float | None, form: str, reason: str | None) -> str:
     if value is not None:
         return form.format(value)
-    return f"– ({REASONS.get(reason or '', 'undefined')})"
+    return f"– ({reason_in_words(reason)})"
 
 
 def _day(ts_ms: int) -> str:

@@ -32,6 +32,8 @@ class Settings(BaseModel):
     max_replicates: int = Field(100_000, ge=1)
     max_indicators: int = Field(64, ge=0)
     plugins: tuple[Path, ...] = ()
+    threads: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1, le=1024)
+    scheduler: str | None = Field(None, min_length=1)
 
     @field_validator("plugins", mode="before")
     @classmethod

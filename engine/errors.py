@@ -8,6 +8,7 @@ StudioError                 code
 ├── LookaheadError          LOOKAHEAD           something knew bars that were still to come
 ├── PluginError             PLUGIN_FAILED       a user's own component failed
 ├── RunCancelled            CANCELLED           asked to stop
+├── ClusterError            CLUSTER_UNAVAILABLE the cluster named is away, died, or does not match
 ├── StorageError            STORAGE_FULL        no space, or a place that cannot be written
 ├── OutputError             INVALID_OUTPUT      the place asked for holds something else
 └── VerificationError       VERIFICATION_FAILED files that do not match their manifest
@@ -88,6 +89,12 @@ class RunCancelled(StudioError):  # noqa: N818  # it is an outcome, not a fault
     """The run was asked to stop and did; nothing was published."""
 
     code = "CANCELLED"
+
+
+class ClusterError(StudioError):
+    """The cluster that was asked for the replicates cannot give them."""
+
+    code = "CLUSTER_UNAVAILABLE"
 
 
 class StorageError(StudioError):

@@ -3,6 +3,7 @@
 import functools
 import hashlib
 import json
+import platform
 import sys
 from collections.abc import Mapping
 from importlib import resources
@@ -104,6 +105,22 @@ def code_version() -> str:
     """Return the package's version and a digest of its sources and of the libraries it uses."""
     parts = {"sources": sources_digest(), "libraries": dict(library_versions())}
     return f"{engine.__version__}+{canonical_hash(parts)[:16]}"
+
+
+def environment(kernel: str) -> dict[str, Any]:
+    """Return where a run happened, as far as it could ever matter to its bytes."""
+    core: Any = np
+    features = getattr(core._core._multiarray_umath, "__cpu_features__", {})  # noqa: SLF001  # numpy has no public name for it
+    return {
+        "python": platform.python_version(),
+        "implementation": sys.implementation.name,
+        "system": platform.system(),
+        "machine": platform.machine(),
+        # Scalar exp, log and pow round alike only among processors with fused multiply-add.
+        "fma": bool(features.get("FMA3", False)),
+        "kernel": kernel,
+        "libraries": dict(library_versions()),
+    }
 
 
 def identify(config: RunConfig, digest: str, plugins: tuple[str, ...] = ()) -> Identity:

@@ -5,7 +5,7 @@ May be called from any thread; a run shares no state with another one.
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +27,7 @@ from engine.records import (
     STAGES,
     BacktestResult,
     Candles,
+    Causality,
     Execution,
     Metrics,
     RunWarning,
@@ -189,14 +190,7 @@ class PreparedRun:
         )
         self._warn(*metrics.warnings)
         self._begin("validation")
-        causality = check_causality(
-            candles,
-            targets.series(),
-            self._other_targets,
-            first_bar=targets.first_bar,
-            seed=config.seed,
-            check_cancelled=self._check_cancelled,
-        )
+        causality = self._causality(targets, config.seed)
         validation = self._validate(targets, execution, metrics)
         result = BacktestResult(
             config=config,
@@ -228,6 +222,26 @@ class PreparedRun:
             cache=self._context.caches.features if self._context.caches else None,
             digest=self.loaded.digest,
             begin=self._begin,
+        )
+
+    def check_causality(self, seeds: Iterable[int]) -> int:
+        """Return how many other futures were tried, drawn from ``seeds``, without a difference.
+
+        Raises
+            LookaheadError naming the series and the bar that knew its future.
+        """
+        with _plugin_errors():
+            targets = self._targets()
+            return sum(self._causality(targets, seed).cuts for seed in seeds)
+
+    def _causality(self, targets: Targets, seed: int) -> Causality:
+        return check_causality(
+            self.loaded.candles,
+            targets.series(),
+            self._other_targets,
+            first_bar=targets.first_bar,
+            seed=seed,
+            check_cancelled=self._check_cancelled,
         )
 
     def _other_targets(self, candles: Candles) -> dict[str, Any]:

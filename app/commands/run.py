@@ -1,23 +1,23 @@
 """``studio run``: one backtest, without a server."""
 
-import json
 import sys
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from app.config_file import read_config, sample_config, with_overrides
 from app.quality import changes
+from app.replicates import mapper_for
 from app.results_table import print_results
 from app.settings import Settings, read_settings
 from app.terminal import RunProgress
-from engine.artifacts import Place, inspect_place, metrics_document, summary_document
+from engine.artifacts import Place, inspect_place
 from engine.config import RunConfig
 from engine.data import FileProvider, LocalProvider, NoParams, Provider, ReadOptions, guess_name
 from engine.errors import ConfigError, DataError
 from engine.execution import load_kernel
-from engine.identity import json_bytes
 from engine.pipeline import RunContext, Silent, prepare
 from engine.plugins import load_plugins
 
@@ -42,16 +42,25 @@ class RunRequest:
     as_json: bool = False
     data_dir: Path | None = None
     plugins: tuple[Path, ...] = ()
+    threads: int | None = None
+    scheduler: str | None = None
 
 
 def run_command(request: RunRequest) -> None:
     """Run to artifacts, then print the table of results, or summary.json."""
-    settings = read_settings({"data_dir": request.data_dir, "plugins": request.plugins or None})
+    settings = read_settings(
+        {
+            "data_dir": request.data_dir,
+            "plugins": request.plugins or None,
+            "threads": request.threads,
+            "scheduler": request.scheduler,
+        }
+    )
     load_plugins(settings.plugins)
     raw = _raw_config(request)
     shows_progress = sys.stderr.isatty() and not request.as_json
     progress = RunProgress() if shows_progress else None
-    with progress or Silent() as observer:
+    with progress or Silent() as observer, closing(mapper_for(settings)) as mapper:
         prepared = prepare(
             raw,
             RunContext(
@@ -59,23 +68,22 @@ def run_command(request: RunRequest) -> None:
                 limits=settings.limits,
                 provider=provider_for(raw, request.candles, read_options(request), settings),
                 kernel=load_kernel(settings.kernel),
+                mapper=mapper,
             ),
         )
         place = request.out or RUNS / prepared.identity.run_id
         if inspect_place(place, prepared.identity) is Place.THIS_RUN:
-            summary, metrics = (_read(place / f"{name}.json") for name in ("summary", "metrics"))
             note = "This very run is there already, verified; it was left as it is."
         else:
-            result = prepared.execute(place)
-            summary, metrics = summary_document(result), metrics_document(result)
+            prepared.execute(place)
             note = None
     if request.candles is not None:
         for sentence in changes(prepared.loaded.report):
             sys.stderr.write(f"studio: {sentence}\n")
     if request.as_json:
-        sys.stdout.write(json_bytes(summary).decode())
+        sys.stdout.write((place / "summary.json").read_text(encoding="utf-8"))
     else:
-        print_results(_read(place / "config.json"), summary, metrics, place, note)
+        print_results(place, note)
 
 
 def _raw_config(request: RunRequest) -> dict[str, Any]:
@@ -141,7 +149,3 @@ def provider_for(
     if raw.get("provider", RunConfig.model_fields["provider"].default) == "local":
         return LocalProvider(NoParams(), settings.data_dir)
     return None
-
-
-def _read(path: Path) -> Any:
-    return json.loads(path.read_bytes())

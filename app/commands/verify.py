@@ -2,20 +2,24 @@
 
 import json
 import tempfile
+from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.text import Text
 
 from app.commands.run import RUNS, provider_for, read_options
 from app.config_file import read_config
+from app.replicates import mapper_for
 from app.settings import Settings, read_settings
 from app.terminal import Output
 from engine.artifacts import FileCheck, Verification, verify
 from engine.errors import VerificationError
 from engine.execution import load_kernel
 from engine.identity import code_version
-from engine.pipeline import RunContext, prepare
+from engine.pipeline import PreparedRun, RunContext, prepare
 from engine.plugins import load_plugins
 
 
@@ -97,10 +101,17 @@ def _rerun(
     manifest = verification.manifest
     raw = read_config(folder / "config.json")
     provider = provider_for(raw, request.candles, read_options(request), settings)
-    context = RunContext(
-        limits=settings.limits, provider=provider, kernel=load_kernel(settings.kernel)
-    )
-    prepared = prepare(raw, context)
+    with closing(mapper_for(settings)) as mapper:
+        context = RunContext(
+            limits=settings.limits,
+            provider=provider,
+            kernel=load_kernel(settings.kernel),
+            mapper=mapper,
+        )
+        return _compared(folder, prepare(raw, context), manifest)
+
+
+def _compared(folder: Path, prepared: PreparedRun, manifest: Mapping[str, Any]) -> list[FileCheck]:
     if prepared.identity.candle_digest != manifest["candle_digest"]:
         message = "the candles are not those of the run: their digest differs"
         raise VerificationError(message)

@@ -37,6 +37,7 @@ def sample_bars(values: "Floats") -> "Integers":
 
 
 def days_of(ts: "Integers") -> "Floats":
+    """Return times (n,) in days, as matplotlib counts them."""
     days: Floats = ts / MS_PER_DAY
     return days
 
@@ -64,4 +65,5 @@ def decimals(span: float) -> int:
 
 
 def title(axes: "Axes", text: str) -> None:
+    """Write a panel's title above its left end."""
     axes.set_title(text, loc="left", fontsize=9.5, color=INK, pad=4)

@@ -2,18 +2,14 @@
 
 import hashlib
 import json
-import platform
 import stat
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from engine.errors import VerificationError
-from engine.identity import SCHEMA, canonical_hash, library_versions
+from engine.identity import SCHEMA, canonical_hash, environment
 from engine.records import Identity
 
 MANIFEST = "manifest.json"
@@ -47,22 +43,6 @@ def build_manifest(
 def manifest_hash(manifest: Mapping[str, Any]) -> str:
     """Return SHA-256(JCS(manifest without environment and manifest_hash))."""
     return canonical_hash({key: value for key, value in manifest.items() if key not in UNHASHED})
-
-
-def environment(kernel: str) -> dict[str, Any]:
-    """Return where a run happened, as far as it could ever matter to its bytes."""
-    core: Any = np
-    features = getattr(core._core._multiarray_umath, "__cpu_features__", {})  # noqa: SLF001  # numpy has no public name for it
-    return {
-        "python": platform.python_version(),
-        "implementation": sys.implementation.name,
-        "system": platform.system(),
-        "machine": platform.machine(),
-        # Scalar exp, log and pow round alike only among processors with fused multiply-add.
-        "fma": bool(features.get("FMA3", False)),
-        "kernel": kernel,
-        "libraries": dict(library_versions()),
-    }
 
 
 def _entry(path: Path) -> dict[str, Any]:

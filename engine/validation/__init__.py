@@ -7,12 +7,14 @@ from engine.validation import (  # they register
     walk_forward as _walk_forward,
 )
 from engine.validation.causality import Targets, check_causality
+from engine.validation.cluster import ClusterMapper
 from engine.validation.replicates import MappedReplicates, Mapper, ThreadMapper
 from engine.validation.scoring import REASONS, chance_in_words
 from engine.validation.test import Subject, ValidationTest, as_report, validation_tests
 
 __all__ = [
     "REASONS",
+    "ClusterMapper",
     "MappedReplicates",
     "Mapper",
     "Subject",

@@ -1,0 +1,179 @@
+"""Replicates on a ``dask.distributed`` cluster: the same rows, computed elsewhere.
+
+A worker runs the engine that is installed there, so it must be this very one: another version,
+another lock file or another platform is refused by the worker itself, for every portion anew.
+"""
+
+import asyncio
+import contextlib
+import functools
+import logging
+import pickle
+import platform
+import queue
+import time
+from concurrent import futures
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from engine.errors import ClusterError, StudioError
+from engine.identity import code_version, environment
+from engine.records import CancelCheck
+from engine.validation.replicates import POLL_S, Report, portions
+from engine.validation.test import Task
+
+if TYPE_CHECKING:
+    from engine.records import Floats
+
+CONNECT_S = 10
+# How long a cluster may be without a scheduler or a worker before it counts as gone.
+PATIENCE_S = 5.0
+PORTIONS_PER_THREAD = 4
+MAX_PORTION = 1_000
+
+
+class _OtherMachineError(Exception):
+    """The worker would not give the same bits; the message says what differs."""
+
+
+def fingerprint() -> dict[str, Any]:
+    """Return what must be the same here and on a worker for the same bits."""
+    here = environment("any")  # compiled or not gives the same
+    del here["kernel"]
+    return here | {"code_version": code_version(), "libc": "-".join(platform.libc_ver())}
+
+
+@functools.cache
+def _lost() -> tuple[type[BaseException], ...]:
+    """Return what comes up where workers or scheduler are no longer there."""
+    from distributed import client, scheduler  # noqa: PLC0415  # as in ClusterMapper
+
+    cancelled = (asyncio.CancelledError, futures.CancelledError, client.FutureCancelledError)
+    return (OSError, scheduler.KilledWorker, *cancelled)
+
+
+@functools.lru_cache(maxsize=2)
+def _task(pickled: bytes) -> Task:
+    task: Task = pickle.loads(pickled)  # noqa: S301  # it comes from the client that a worker serves
+    return task
+
+
+def _run_portion(pickled: bytes, start: int, stop: int, expected: dict[str, Any]) -> "Floats":
+    """Return the rows of replicates ``start`` … ``stop`` - 1; runs on a worker."""
+    differing = {name: x for name, x in fingerprint().items() if expected.get(name) != x}
+    if differing:
+        named = ", ".join(f"{name} {differing[name]}" for name in sorted(differing))
+        raise _OtherMachineError(named)
+    return _task(pickled).run(range(start, stop), lambda: None)
+
+
+class ClusterMapper:
+    """Maps on the workers of a scheduler; an ``engine.validation.Mapper``."""
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+
+    @functools.cached_property
+    def _client(self) -> Any:
+        """Connect when it is first needed; a run without tests needs no cluster."""
+        try:
+            import distributed  # noqa: PLC0415  # a second, and only for those who name a scheduler
+        except ImportError:
+            message = "a scheduler is named, but the extra 'cluster' is not installed"
+            raise ClusterError(message) from None
+        for name in ("distributed", "distributed.client", "distributed.core"):
+            # What it logs of lost connections is said in one sentence by us.
+            logging.getLogger(name).setLevel(logging.CRITICAL)
+        try:
+            return distributed.Client(
+                self._address, timeout=CONNECT_S, set_as_default=False, name="studio"
+            )
+        except (OSError, ValueError, TypeError) as fault:  # TimeoutError is an OSError
+            raise ClusterError(f"no scheduler answers at {self._address}") from fault
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Leave the cluster."""
+        client = self.__dict__.pop("_client", None)
+        if client is not None:
+            with contextlib.suppress(Exception):  # it may be gone already
+                client.close(timeout=1)
+
+    def map(self, task: Task, n: int, check_cancelled: CancelCheck, report: Report) -> "Floats":
+        """Return the rows of replicates 0 … n - 1, (n, n_columns).
+
+        Replicates of a worker that dies are computed again on another one.
+
+        Raises
+            ClusterError where the cluster is gone or a worker is not like this machine; what
+            ``check_cancelled`` or the task raises.
+        """
+        submitted: list[Any] = []
+        client = self._client
+        try:
+            size, finished = self._portion(n), queue.SimpleQueue[Any]()
+            shared = client.scatter(
+                pickle.dumps(task), broadcast=True, hash=False, timeout=CONNECT_S
+            )
+            for part in portions(n, size):
+                future = client.submit(
+                    _run_portion, shared, part.start, part.stop, fingerprint(), pure=False
+                )
+                future.add_done_callback(finished.put)
+                submitted.append(future)
+            parts = len(submitted)
+            self._wait(finished, parts, check_cancelled, lambda done: report(min(done * size, n)))
+            return np.concatenate([future.result(timeout=CONNECT_S) for future in submitted])
+        except StudioError:
+            raise
+        except _OtherMachineError as fault:
+            message = f"a worker of {self._address} is not like this machine: it has {fault}"
+            raise ClusterError(message) from fault
+        except ImportError as fault:
+            message = f"a worker of {self._address} has no engine like this one"
+            raise ClusterError(message) from fault
+        except _lost() as fault:
+            message = f"the cluster at {self._address} was lost: its workers or scheduler went away"
+            raise ClusterError(message) from fault
+        finally:
+            with contextlib.suppress(Exception):  # as in close
+                client.cancel(submitted, force=True)
+
+    def _portion(self, n: int) -> int:
+        threads = sum(self._n_threads().values())
+        if not threads:
+            raise ClusterError(f"the cluster at {self._address} has no workers")
+        return max(1, min(MAX_PORTION, n // (PORTIONS_PER_THREAD * threads)))
+
+    def _n_threads(self) -> dict[str, int]:
+        threads: dict[str, int] = self._client.sync(
+            self._client.scheduler.ncores, callback_timeout=PATIENCE_S
+        )
+        return threads
+
+    def _wait(
+        self,
+        finished: "queue.SimpleQueue[Any]",
+        n: int,
+        check_cancelled: CancelCheck,
+        report: Report,
+    ) -> None:
+        """Wait for all futures, or for the first that failed."""
+        done, looked = 0, time.monotonic()
+        while done < n:
+            check_cancelled()
+            with contextlib.suppress(queue.Empty):
+                future = finished.get(timeout=POLL_S)
+                if future.status != "finished":
+                    future.result(timeout=CONNECT_S)  # raises what went wrong
+                done += 1
+                report(done)
+            if time.monotonic() - looked > PATIENCE_S:
+                looked = time.monotonic()
+                self._portion(1)
