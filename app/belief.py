@@ -28,9 +28,7 @@ def _interval(found: Document) -> str:
         return f"no interval: {reason_in_words(sharpe['reason'])}"
     low, high = sharpe["studentized"]
     zero = "0 lies within" if low <= 0 <= high else "0 lies outside"
-    return (
-        f"The true Sharpe lies between {low:.2f} and {high:.2f} ({found['confidence']:.0%}); {zero}"
-    )
+    return f"{found['confidence']:.0%} interval from {low:.2f} to {high:.2f}; {zero}"
 
 
 def _total_return(found: Document) -> str:
@@ -38,7 +36,7 @@ def _total_return(found: Document) -> str:
     if total["interval"] is None:
         return f"no interval: {reason_in_words(total['reason'])}"
     low, high = total["interval"]
-    return f"Total return between {low:+.0%} and {high:+.0%} in histories like this one"
+    return f"{found['confidence']:.0%} interval from {low:+.0%} to {high:+.0%}"
 
 
 def _costs(found: Document) -> str:

@@ -38,7 +38,7 @@ class RunProgress(Silent):
 
     def __init__(self) -> None:
         self._bar = Progress(
-            TextColumn("{task.description:<20}"),
+            TextColumn("{task.description:<28}"),
             BarColumn(bar_width=40),
             TextColumn("{task.percentage:>3.0f}%"),
             TimeElapsedColumn(),
@@ -57,6 +57,11 @@ class RunProgress(Silent):
     def stage(self, name: str) -> None:
         """Name the stage beside the bar."""
         self._bar.update(self._task, description=STAGE_NAMES[name])
+
+    def validation(self, test: str, completed: int, total: int) -> None:
+        """Name the test beside the bar, and how many of its replicates are done."""
+        name = test.replace("_", " ")
+        self._bar.update(self._task, description=f"{name} {completed:,}/{total:,}")
 
     def progress(self, fraction: float) -> None:
         """Move the bar."""

@@ -90,8 +90,8 @@ def draw(result: BacktestResult, file: IO[bytes]) -> None:
                 1, len(panels), left=0.07, right=0.985, wspace=0.2,
                 top=(below - 0.15) / height, bottom=0.45 / height,
             )  # fmt: skip
-            for place, draw_panel in zip(places, panels, strict=True):
-                draw_panel(figure.add_subplot(place))
+            for column, draw_panel in enumerate(panels):
+                draw_panel(figure.add_subplot(places[column]))
         figure.savefig(picture, format="png", metadata={"Software": None})
     file.write(picture.getvalue())
 

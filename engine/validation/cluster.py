@@ -86,7 +86,7 @@ class ClusterMapper:
             # What it logs of lost connections is said in one sentence by us.
             logging.getLogger(name).setLevel(logging.CRITICAL)
         try:
-            return distributed.Client(
+            return distributed.Client(  # type: ignore[no-untyped-call]  # it ships no types
                 self._address, timeout=CONNECT_S, set_as_default=False, name="studio"
             )
         except (OSError, ValueError, TypeError) as fault:  # TimeoutError is an OSError

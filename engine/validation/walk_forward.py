@@ -114,7 +114,7 @@ class WalkForward:
         stitched = np.concatenate([after.returns for _, after in pairs])
         score = _score(subject)
         ratio = score.of_returns(stitched)
-        equity: Floats = np.cumprod(1.0 + stitched) * subject.initial_cash
+        equity = np.cumprod(1.0 + stitched).astype(np.float64, copy=False) * subject.initial_cash
         total = float(equity[-1]) / subject.initial_cash - 1.0
         outcomes = np.array([after.total_return for _, after in pairs])
         efficiency = _efficiency(pairs, subject.periods)

@@ -34,6 +34,11 @@ def test_sample_run_prints_table_and_writes_artifacts(studio: Studio, tmp_path: 
         "Double lag:",
         "Not modelled:",
         "No look-ahead: 4 other futures changed nothing",
+        "Whether to believe it",
+        "5 in 10 random markets did as well (p 0.542 ± 0.016)",
+        "95% interval from -0.44 to 0.32; 0 lies within",
+        "No break-even: it loses even without slippage",
+        "2 of 5 later stretches made money; Sharpe of all of them 0.08",
     ):
         assert words in ended.out
     (place,) = (tmp_path / "studio-runs").iterdir()
@@ -48,8 +53,17 @@ def test_sample_run_prints_table_and_writes_artifacts(studio: Studio, tmp_path: 
         "plot.png",
         "summary.json",
         "trades.parquet",
+        "validation_summary.json",
     ]
     assert verify(place).ok
+    summary = json.loads((place / "summary.json").read_bytes())
+    found = json.loads((place / "validation_summary.json").read_bytes())
+    assert summary["validation"] == {
+        "permutation_p_value": found["permutation"]["p_value"],
+        "sharpe_interval": found["block_bootstrap"]["sharpe"]["studentized"],
+        "breakeven_slippage_bps": found["monte_carlo"]["breakeven_slippage_bps"],
+        "walk_forward_sharpe": found["walk_forward"]["stitched"]["sharpe"],
+    }
 
 
 def test_json_prints_summary_and_nothing_else(studio: Studio, tmp_path: Path) -> None:

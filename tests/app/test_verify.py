@@ -21,8 +21,8 @@ def test_a_run_verifies(studio: Studio, run_dir: Path) -> None:
     """An untouched run verifies, file by file, by its directory and by its id."""
     ended = studio("verify", run_dir)
     assert ended.code == 0
-    assert "Verified: 7 files, and the manifest holds." in ended.out
-    assert ended.out.count("as the manifest says") == 7
+    assert "Verified: 8 files, and the manifest holds." in ended.out
+    assert ended.out.count("as the manifest says") == 8
     assert studio("run", "--no-plot").code == 0
     (named,) = (run_dir.parent / "studio-runs").iterdir()
     assert studio("verify", named.name).code == 0
@@ -35,7 +35,7 @@ def test_a_run_can_be_made_again(studio: Studio, run_dir: Path) -> None:
     """--rerun makes the run again and finds every byte the same."""
     ended = studio("verify", run_dir, "--rerun")
     assert ended.code == 0
-    assert ended.out.count("the same bytes again") == 8
+    assert ended.out.count("the same bytes again") == 9
     assert "running it again gave the same bytes" in ended.out
 
 

@@ -216,7 +216,7 @@ def test_written_out_configuration_is_its_own_fixed_point() -> None:
         ({"validation": {"walk_forward": {"folds": 1}}}, "validation.walk_forward.folds", "greater than or equal to 2"),
         ({"validation": {"monte_carlo": {"sigma": -1}}}, "validation.monte_carlo.sigma", "greater than or equal to 0"),
         ({"validation": {"statistic": "sortino"}}, "validation.statistic", "'sharpe' or 'total_return'"),
-        ({"validation": {"permutation": {}}}, "validation.permutation", "not part of this version yet"),
+        ({"validation": {"permutations": {}}}, "validation.permutations", "did you mean 'permutation'"),
     ],
 )  # fmt: skip
 def test_faults_are_named(raw: dict[str, Any], field: str, words: str) -> None:
