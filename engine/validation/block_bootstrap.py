@@ -9,7 +9,7 @@ import numpy as np
 from engine.config import BlockBootstrapConfig
 from engine.metrics import Measured, null, per_bar_returns
 from engine.records import CancelCheck, ValidationReport
-from engine.streams import generator
+from engine.streams import Streams
 from engine.validation.block_length import optimal_block_lengths
 from engine.validation.market import load_kernel
 from engine.validation.replicates import batch_rows, in_components, portions
@@ -46,12 +46,13 @@ class ResampledReturns:
         n, figures = len(self.returns), np.empty((len(numbers), 4))
         size = batch_rows(n)
         room = Resampler(self.scheme, size, load_kernel(self.choice))
+        streams = Streams(self.seed, NAME)
         logs = np.empty(0) if self.log_returns is None else self.log_returns
         for part in portions(len(numbers), size):
             check_cancelled()
             with in_components(n):
                 for row, i in enumerate(part):
-                    generator(self.seed, NAME, numbers[i]).random(out=room.uniforms[row])
+                    streams.replicate(numbers[i]).random(out=room.uniforms[row])
             room.measure(self.returns, logs, self.rf, figures[part.start : part.stop])
         return figures
 

@@ -11,7 +11,7 @@ from engine.config import MonteCarloConfig
 from engine.execution import BarLoop, Markets, Shock
 from engine.metrics import Measured, null
 from engine.records import CancelCheck, Candles, ValidationReport
-from engine.streams import generator
+from engine.streams import Streams
 from engine.validation.replicates import in_components
 from engine.validation.scoring import Score, as_float, histogram, spread
 from engine.validation.test import Engine, Replicates, Subject, validation_tests
@@ -44,11 +44,12 @@ class Slipped:
     def run(self, numbers: range, check_cancelled: CancelCheck) -> "Floats":
         """Return final return and Sharpe ratio, NaN where undefined, (len(numbers), 2)."""
         n, shock, loop = len(self.candles), self.shock, self.engine.bar_loop()
+        streams = Streams(self.seed, NAME)
         # A bar has one fill, the last one perhaps a second at its close.
         noise, figures = np.empty(n + 2), np.empty((len(numbers), 2))
         for row, number in enumerate(numbers):
             with in_components(n):
-                generator(self.seed, NAME, number).standard_normal(out=noise)
+                streams.replicate(number).standard_normal(out=noise)
             noisy = Shock(shock.flat, shock.multiple, shock.sigma, noise)
             figures[row] = self.measure(loop, noisy, check_cancelled)
         return figures

@@ -11,7 +11,7 @@ from engine.config import PermutationConfig
 from engine.data import is_all_week, local_days
 from engine.metrics import Measured, null
 from engine.records import CancelCheck, Candles, RunWarning, ValidationReport
-from engine.streams import generator
+from engine.streams import Streams, generator
 from engine.validation.market import (
     Market,
     PermutedMarkets,
@@ -73,7 +73,7 @@ class PermutedBars:
     def run(self, numbers: range, check_cancelled: CancelCheck) -> "Floats":
         """Return T_i of each replicate, NaN where it is undefined, (len(numbers), 1)."""
         size = batch_rows(len(self.market.candles))
-        room = self.rooms.pop() if self.rooms else _Room(self.market, size, self.engine)
+        room = self.rooms.pop() if self.rooms else _Room(self, size)
         scores = np.empty(len(numbers))
         for part in portions(len(numbers), size):
             batch = numbers[part.start : part.stop]
@@ -87,7 +87,7 @@ class PermutedBars:
         uniforms, weights, equity = (x[:rows] for x in (room.uniforms, room.weights, room.equity))
         with turn:
             for row, number in enumerate(numbers):
-                generator(self.seed, NAME, number).random(out=uniforms[row])
+                room.streams.replicate(number).random(out=uniforms[row])
         check_cancelled()
         self.shuffle.draw(room.uniforms, room.orders, rows, room.loop.choice)
         room.permuted.rebuild(*room.orders, rows)
@@ -106,9 +106,11 @@ class PermutedBars:
 class _Room:
     """What one thread works in, again and again: new memory would cost more than to fill it."""
 
-    def __init__(self, market: Market, rows: int, engine: Engine) -> None:
+    def __init__(self, task: PermutedBars, rows: int) -> None:
+        market = task.market
         n_bars, n_moves = len(market.candles), market.n_moves
-        self.loop = engine.bar_loop()
+        self.streams = Streams(task.seed, NAME)
+        self.loop = task.engine.bar_loop()
         self.kernel = load_kernel(self.loop.choice)
         self.permuted = PermutedMarkets(market, rows, self.loop.choice)
         self.uniforms = np.empty((rows, 2 * n_moves))

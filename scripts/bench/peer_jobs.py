@@ -133,6 +133,46 @@ def backtesting_job(candles: dict[str, Any]) -> Job:
     return Job(run, read)
 
 
+def vectorbt_batch_job(candles: dict[str, Any], *, sharpe: bool) -> Job:
+    """Return the job on many markets at once, a column each; open and close (n_bars, n_markets)."""
+    vbt = importlib.import_module("vectorbt")
+    pandas = importlib.import_module("pandas")
+    vbt.settings["engine"] = "numba"
+    vbt.settings.returns["year_freq"] = "252 days"
+    index = pandas.DatetimeIndex(candles["ts"].astype("M8[ms]"))
+    opening = pandas.DataFrame(candles["open"], index)
+    close = pandas.DataFrame(candles["close"], index)
+    average = vbt.generic.nb.rolling_mean_nb
+
+    def run() -> Any:
+        prices = close.to_numpy()
+        side = sides(average(prices, FAST), average(prices, SLOW))
+        size = np.full(side.shape, np.nan)
+        turned = np.diff(side, axis=0)[:-2] != 0
+        size[3:][turned] = FRACTION * side[1:-2][turned]  # as in vectorbt_job
+        portfolio = vbt.Portfolio.from_orders(
+            close,
+            size,
+            size_type="targetpercent",
+            price=opening,
+            val_price=-np.inf,
+            fees=COMMISSION,
+            slippage=SLIPPAGE,
+            init_cash=CASH,
+            freq="1d",
+        )
+        return portfolio, portfolio.sharpe_ratio() if sharpe else portfolio.total_return()
+
+    def read(result: Any) -> dict[str, float]:
+        return {"mean_final_equity": float(result[0].final_value().mean())}
+
+    return Job(run, read)
+
+
+BATCH_PEERS: dict[str, Callable[[dict[str, Any]], Job]] = {
+    "vectorbt_sharpe": lambda candles: vectorbt_batch_job(candles, sharpe=True),
+    "vectorbt_return": lambda candles: vectorbt_batch_job(candles, sharpe=False),
+}
 PEERS: dict[str, Callable[[dict[str, Any]], Job]] = {
     "vectorbt": lambda candles: vectorbt_job(candles, "numba", all_statistics=False),
     "vectorbt_rust": lambda candles: vectorbt_job(candles, "rust", all_statistics=False),
@@ -217,8 +257,9 @@ def main(arguments: list[str]) -> None:
         return
     command, peer, path = arguments
     candles = read_candles(Path(path))
-    PEERS[peer]({name: column[:WARM_UP_BARS] for name, column in candles.items()}).run()
-    job = PEERS[peer](candles)
+    make = (PEERS | BATCH_PEERS)[peer]
+    make({name: column[:WARM_UP_BARS] for name, column in candles.items()}).run()
+    job = make(candles)
     if command == "peak":
         answers.write(json.dumps(peak_growth_mb(job.run)) + "\n")
     else:

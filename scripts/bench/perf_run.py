@@ -19,8 +19,8 @@ import numpy as np
 
 from engine.config import ExecutionConfig
 from engine.execution import BarLoop, load_kernel, simulate
-from engine.kernels import is_compiled
 from engine.features import IndicatorInput, ShiftedCandles, compute_features, first_defined_bar
+from engine.kernels import is_compiled
 from engine.metrics import measure
 from engine.plan import RunPlan, make_plan
 from engine.records import Candles
@@ -132,6 +132,9 @@ def status_kb(name: str) -> int:
     return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))
 
 
+NO_VALIDATION = ["--set", "validation={}"]
+
+
 def process_s(arguments: list[str], runs: int) -> float:
     """Return the median wall time of ``studio run`` on the sample in a fresh process."""
     times = []
@@ -161,8 +164,9 @@ def main() -> None:
         },
         "loop_ms": {str(n): bars_ms(candles, runs) for n, candles in data.items()},
         "peak_extra_mb": {str(n): peak_extra_mb(n) for n in SIZES},
-        "cold_process_s": process_s(["--no-plot"], runs),
-        "cold_process_plot_s": process_s([], runs),
+        "cold_process_s": process_s([*NO_VALIDATION, "--no-plot"], runs),
+        "cold_process_plot_s": process_s(NO_VALIDATION, runs),
+        "cold_process_all_s": process_s([], runs),
         "api_cached_ms": None,
     }
     print(json.dumps(figures, indent=None if options.json else 2))
