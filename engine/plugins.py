@@ -61,17 +61,23 @@ def load_plugins(paths: Iterable[Path]) -> list[Plugin]:
     return [_load(path) for path in paths]
 
 
-def sources_of(digests: Iterable[str]) -> dict[str, tuple[str, bytes]]:
-    """Return name and content of loaded plugin files by their SHA-256, to be loaded elsewhere."""
-    return {digest: _loaded[digest] for digest in digests}
+@dataclass(frozen=True)
+class LoadedPlugins:
+    """All plugins that are loaded here, to be loaded elsewhere; can be pickled."""
 
+    sources: Mapping[str, tuple[str, bytes]]
 
-def load_sources(sources: Mapping[str, tuple[str, bytes]]) -> None:
-    """Run plugin files from their content, those that are not loaded yet."""
-    with _loading:
-        for digest, (name, source) in sources.items():
-            if digest not in _loaded:
-                _enter(name, source)
+    @classmethod
+    def here(cls) -> "LoadedPlugins":
+        """Return the plugins of this process, name and content by SHA-256."""
+        return cls(dict(_loaded))
+
+    def __call__(self) -> None:
+        """Load those that this process does not have yet."""
+        with _loading:
+            for digest, (name, source) in self.sources.items():
+                if digest not in _loaded:
+                    _enter(name, source)
 
 
 def _load(path: Path) -> Plugin:

@@ -9,7 +9,6 @@ from engine.config import Limits
 from engine.execution import BarLoop, simulate
 from engine.features import IndicatorInput
 from engine.plan import RunPlan, make_plan
-from engine.plugins import load_sources, sources_of
 from engine.records import Candles, Execution
 from engine.targets import compute_targets
 
@@ -20,8 +19,8 @@ if TYPE_CHECKING:
 class Rerun:
     """A run's components and its loop; an ``engine.validation.Engine``.
 
-    May be used from any thread. Pickled, it takes along the configuration and the plugins' sources,
-    and builds its components anew where it arrives.
+    May be used from any thread. Pickled, it takes along the configuration, and builds its
+    components anew where it arrives.
     """
 
     def __init__(self, plan: RunPlan, periods: float, kernel: ModuleType | None = None) -> None:
@@ -32,8 +31,7 @@ class Rerun:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Return how to make it again elsewhere."""
-        raw, sources = self._plan.config.to_json(), sources_of(self._plan.plugins)
-        return _elsewhere, (raw, sources, self._periods)
+        return _elsewhere, (self._plan.config.to_json(), self._periods)
 
     @property
     def choice(self) -> str:
@@ -76,6 +74,5 @@ def _planned(raw: dict[str, Any]) -> RunPlan:
     return dataclasses.replace(make_plan(raw, unlimited), kept=())
 
 
-def _elsewhere(raw: dict[str, Any], sources: dict[str, tuple[str, bytes]], periods: float) -> Rerun:
-    load_sources(sources)
+def _elsewhere(raw: dict[str, Any], periods: float) -> Rerun:
     return Rerun(_planned(raw), periods)

@@ -9,14 +9,15 @@ from engine.validation import (  # they register
 from engine.validation.causality import Targets, check_causality
 from engine.validation.cluster import ClusterMapper
 from engine.validation.replicates import MappedReplicates, Mapper, ThreadMapper
-from engine.validation.scoring import REASONS, chance_in_words
-from engine.validation.test import Subject, ValidationTest, as_report, validation_tests
+from engine.validation.scoring import REASONS, chance_in_words, p_value
+from engine.validation.test import Replicates, Subject, ValidationTest, as_report, validation_tests
 
 __all__ = [
     "REASONS",
     "ClusterMapper",
     "MappedReplicates",
     "Mapper",
+    "Replicates",
     "Subject",
     "Targets",
     "ThreadMapper",
@@ -24,6 +25,7 @@ __all__ = [
     "as_report",
     "chance_in_words",
     "check_causality",
+    "p_value",
     "validation_tests",
 ]
 del _block_bootstrap, _monte_carlo, _permutation, _walk_forward

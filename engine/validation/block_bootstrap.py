@@ -44,7 +44,7 @@ class ResampledReturns:
     def run(self, numbers: range, check_cancelled: CancelCheck) -> "Floats":
         """Return S*, SE*, mean log return and maximum drawdown, (len(numbers), 4)."""
         n, figures = len(self.returns), np.empty((len(numbers), 4))
-        size = batch_rows(n)
+        size = min(len(numbers), batch_rows(n))
         room = Resampler(self.scheme, size, load_kernel(self.choice))
         streams = Streams(self.seed, NAME)
         logs = np.empty(0) if self.log_returns is None else self.log_returns

@@ -12,6 +12,7 @@ import pickle
 import platform
 import queue
 import time
+from collections.abc import Callable
 from concurrent import futures
 from typing import TYPE_CHECKING, Any, Self
 
@@ -55,7 +56,11 @@ def _lost() -> tuple[type[BaseException], ...]:
 
 @functools.lru_cache(maxsize=2)
 def _task(pickled: bytes) -> Task:
-    task: Task = pickle.loads(pickled)  # noqa: S301  # it comes from the client that a worker serves
+    # What comes from the client that a worker serves is trusted: it may run anything here.
+    first, rest = pickle.loads(pickled)  # noqa: S301
+    if first is not None:
+        first()
+    task: Task = pickle.loads(rest)  # noqa: S301
     return task
 
 
@@ -71,8 +76,10 @@ def _run_portion(pickled: bytes, start: int, stop: int, expected: dict[str, Any]
 class ClusterMapper:
     """Maps on the workers of a scheduler; an ``engine.validation.Mapper``."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, first: Callable[[], None] | None = None) -> None:
+        """Take a scheduler's address, and what each worker calls first, such as loading plugins."""
         self._address = address
+        self._first = first
 
     @functools.cached_property
     def _client(self) -> Any:
@@ -86,6 +93,8 @@ class ClusterMapper:
             # What it logs of lost connections is said in one sentence by us.
             logging.getLogger(name).setLevel(logging.CRITICAL)
         try:
+            # A client for an address that means nothing would fail once more when it is deleted.
+            distributed.comm.get_address_host(self._address)
             return distributed.Client(  # type: ignore[no-untyped-call]  # it ships no types
                 self._address, timeout=CONNECT_S, set_as_default=False, name="studio"
             )
@@ -119,7 +128,10 @@ class ClusterMapper:
         try:
             size, finished = self._portion(n), queue.SimpleQueue[Any]()
             shared = client.scatter(
-                pickle.dumps(task), broadcast=True, hash=False, timeout=CONNECT_S
+                pickle.dumps((self._first, pickle.dumps(task))),
+                broadcast=True,
+                hash=False,
+                timeout=CONNECT_S,
             )
             for part in portions(n, size):
                 future = client.submit(

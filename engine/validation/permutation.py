@@ -72,10 +72,9 @@ class PermutedBars:
 
     def run(self, numbers: range, check_cancelled: CancelCheck) -> "Floats":
         """Return T_i of each replicate, NaN where it is undefined, (len(numbers), 1)."""
-        size = batch_rows(len(self.market.candles))
-        room = self.rooms.pop() if self.rooms else _Room(self, size)
+        room = self.rooms.pop() if self.rooms else _Room(self, len(numbers))
         scores = np.empty(len(numbers))
-        for part in portions(len(numbers), size):
+        for part in portions(len(numbers), room.rows):
             batch = numbers[part.start : part.stop]
             scores[part.start : part.stop] = self._scores(batch, room, check_cancelled)
         self.rooms.append(room)
@@ -106,9 +105,10 @@ class PermutedBars:
 class _Room:
     """What one thread works in, again and again: new memory would cost more than to fill it."""
 
-    def __init__(self, task: PermutedBars, rows: int) -> None:
+    def __init__(self, task: PermutedBars, n: int) -> None:
         market = task.market
         n_bars, n_moves = len(market.candles), market.n_moves
+        self.rows = rows = min(n, batch_rows(n_bars))
         self.streams = Streams(task.seed, NAME)
         self.loop = task.engine.bar_loop()
         self.kernel = load_kernel(self.loop.choice)
