@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from engine.artifacts import summary_document
 from engine.errors import ConfigError, PluginError
 from engine.pipeline import run
 from engine.plan import make_plan
@@ -68,7 +69,7 @@ def documented() -> str:
 
 @pytest.mark.usefixtures("unload_after")
 def test_documented_components_run(studio: Studio, tmp_path: Path) -> None:
-    """The four components of the documentation load, run together, and make the run verifiable."""
+    """The components of the documentation load, run together, and make the run verifiable."""
     plugin = tmp_path / "documented.py"
     plugin.write_text(documented(), encoding="utf-8")
     ended = studio(
@@ -76,8 +77,16 @@ def test_documented_components_run(studio: Studio, tmp_path: Path) -> None:
         "--set", "strategy.params={}", "--set", "risk.name=half_after_loss", "--set", "risk.params={}",
         "--set", 'execution.slippage_model={"name": "range_share"}',
         "--set", 'indicators=[{"name": "channel"}]',
+        "--set", 'validation={"coin_flip": {"n": 50}, "permutation": {"n": 9}, "other": null}',
     )  # fmt: skip
     assert ended.code == 0, ended.err
+    assert "see validation_summary.json" in ended.out
+    found = json.loads((tmp_path / "r/validation_summary.json").read_bytes())
+    assert set(found) == {"permutation", "coin_flip"}
+    headline = json.loads((tmp_path / "r/summary.json").read_bytes())["validation"]
+    assert headline["coin_flip_p_value"] == found["coin_flip"]["p_value"]
+    config = json.loads((tmp_path / "r/config.json").read_bytes())["validation"]
+    assert (config["coin_flip"], "other" in config) == ({"n": 50}, False)
     manifest = json.loads((tmp_path / "r/manifest.json").read_bytes())
     assert len(manifest["plugins"]) == 1
     trades = json.loads((tmp_path / "r/metrics.json").read_bytes())["metrics"]["trade_count"]
@@ -100,6 +109,63 @@ def test_rerun_and_catalog_take_plugins(studio: Studio, tmp_path: Path) -> None:
     (breakout,) = (item for item in listed["strategies"] if item["name"] == "breakout")
     assert breakout["defaults"] == {"length": 20}
     assert breakout["params"]["properties"]["length"]["minimum"] == 2
+
+
+TEST = """
+from engine.records import ValidationReport
+from engine.registry import Params
+from engine.validation import validation_tests
+
+@validation_tests.register("odd", Params)
+class Odd:
+    \"\"\"Odd.\"\"\"
+    def __init__(self, params): pass
+    def run(self, subject, replicates):
+        return BODY
+"""
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("ValidationReport({'x': float('nan')})", "the validation test odd must return a report"),
+        ("ValidationReport({'x': subject})", "the validation test odd must return a report"),
+        ("{'x': 1}", "the validation test odd must return a report"),
+        ("1 / 0", r"mine.py, line 11: ZeroDivisionError"),
+    ],
+)
+def test_a_plugins_test_returns_json(load: Callable[[str], Plugin], body: str, words: str) -> None:
+    """What is not JSON, or not finite, never becomes a result."""
+    load(TEST.replace("BODY", body))
+    with pytest.raises(PluginError, match=words):
+        run(SAMPLE | {"validation": {"odd": {}}})
+
+
+@pytest.mark.parametrize(
+    ("chosen", "words"),
+    [
+        ({"odd": {"n": 1}}, "validation.odd.n: unknown field"),
+        ({"odd": 5}, "validation.odd"),
+        ({"od": {}}, "validation.od: unknown validation test 'od'; did you mean 'odd'"),
+    ],
+)
+def test_a_plugins_test_is_checked(
+    load: Callable[[str], Plugin], chosen: dict[str, Any], words: str
+) -> None:
+    """The parameters of a plugin's test are checked like all others."""
+    load(TEST.replace("BODY", "None"))
+    with pytest.raises(ConfigError, match=re.escape(words)):
+        make_plan(SAMPLE | {"validation": chosen})
+
+
+def test_a_plugins_test_is_part_of_the_hash(load: Callable[[str], Plugin]) -> None:
+    """The file of a test that runs is part of the run's hash, and of its limits."""
+    plugin = load(TEST.replace("BODY", "ValidationReport({'x': 1}, {'permutation_p_value': 0})"))
+    result = run(SAMPLE | {"validation": {"odd": {}, "permutation": {"n": 3}}})
+    assert result.identity.plugins == (plugin.sha256,)
+    p = result.validation["permutation"].document["p_value"]
+    assert summary_document(result)["validation"] == {"permutation_p_value": p}
+    assert run(SAMPLE | {"validation": {"odd": None}}).identity.plugins == ()
 
 
 def test_plugin_code_is_part_of_the_hash(load: Callable[[str], Plugin]) -> None:

@@ -1,10 +1,14 @@
+import os
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from app.replicates import mapper_for
 from app.settings import read_settings
 from engine.config import Limits
 from engine.errors import ConfigError
+from engine.validation import ClusterMapper, ThreadMapper
 
 
 def test_flag_beats_environment_beats_file_beats_default(tmp_path: Path) -> None:
@@ -48,6 +52,21 @@ def test_a_settings_file_that_cannot_be_opened(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="Is a directory"):
         read_settings({"data_dir": tmp_path}, {})
     assert read_settings({"data_dir": tmp_path / "none"}, {}).max_bars == 2_000_000
+
+
+def test_threads_and_scheduler(tmp_path: Path) -> None:
+    """Replicates go to as many threads as there are cores, to those asked for, or to a cluster."""
+    settings = read_settings({"data_dir": tmp_path}, {})
+    assert (settings.threads, settings.scheduler) == (os.cpu_count(), None)
+    environment = {"STUDIO_THREADS": "3", "STUDIO_SCHEDULER": ""}
+    with closing(mapper_for(read_settings({"data_dir": tmp_path}, environment))) as mapper:
+        assert isinstance(mapper, ThreadMapper)
+        assert mapper.threads == 3
+    settings = read_settings({"data_dir": tmp_path, "scheduler": "tcp://127.0.0.1:9"}, {})
+    with closing(mapper_for(settings)) as mapper:
+        assert isinstance(mapper, ClusterMapper)
+    with pytest.raises(ConfigError, match="setting threads: should be greater than or equal to 1"):
+        read_settings({"data_dir": tmp_path, "threads": 0}, {})
 
 
 @pytest.mark.parametrize(
