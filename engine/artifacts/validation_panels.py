@@ -115,7 +115,10 @@ def _histogram(axes: "Axes", histogram: Any, color: str) -> None:
 def _mark(axes: "Axes", observed: float | None, label: str) -> None:
     if observed is not None:
         axes.axvline(observed, color=SHORT, linewidth=1.4, label=f"{label}: {observed:.2f}")
-        axes.legend(loc="upper left", frameon=False, fontsize=8.0, handlelength=1.2)
+        axes.legend(
+            loc="upper left", fontsize=8.0, handlelength=1.2,
+            facecolor="white", edgecolor="none", framealpha=0.85,
+        )  # fmt: skip
 
 
 def _finish(axes: "Axes", label: str) -> None:

@@ -89,6 +89,7 @@ class PermutedBars:
                 room.streams.replicate(number).random(out=uniforms[row])
         check_cancelled()
         self.shuffle.draw(room.uniforms, room.orders, rows, room.loop.choice)
+        check_cancelled()
         room.permuted.rebuild(*room.orders, rows)
         markets, usable = room.permuted.markets.first(rows), np.zeros(rows, dtype=np.bool_)
         with turn:

@@ -48,7 +48,7 @@ class Score:
         with np.errstate(over="ignore", invalid="ignore"):  # what overflows is null, and says so
             if self.statistic == "sharpe":
                 return sharpe_of_returns(returns, self.rf, self.periods).finite()
-            return Measured(float(np.cumprod(1.0 + returns)[-1]) - 1.0).finite()
+            return Measured(float(compounded(returns)[-1]) - 1.0).finite()
 
     def of_equity(self, equity: "Floats", initial: float) -> Measured:
         """Return T of all per-bar returns of an equity curve (n_bars,)."""
@@ -74,6 +74,15 @@ class Score:
             kernel.sharpes(view(equity), first_bar, self.rf, root, math.nan, *arrays)
         scores[~np.isfinite(scores)] = math.nan
         return scores
+
+
+def compounded(returns: "Floats") -> "Floats":
+    """Return Π (1 + r) up to each of ``returns`` (m,); what is 0 or debt stays as it is."""
+    grown = np.cumprod(1.0 + returns)
+    lost = np.flatnonzero(grown <= 0)
+    if len(lost):
+        grown[lost[0] :] = grown[lost[0]]
+    return grown
 
 
 def as_float(measured: Measured) -> float:
@@ -132,6 +141,6 @@ def histogram(values: "Floats") -> dict[str, list[Any]]:
     bins = min(MAX_BINS, math.ceil(math.sqrt(len(values))))
     low, high = float(values.min()), float(values.max())
     if not high - low > TIE * max(1.0, abs(low), abs(high)):  # too close together for bins
-        return {"edges": [low, high], "counts": [len(values)]}
+        return {"edges": [low - 0.5, high + 0.5], "counts": [len(values)]}
     counts, edges = np.histogram(values, bins, (low, high))
     return {"edges": edges.tolist(), "counts": counts.tolist()}

@@ -12,7 +12,7 @@ import numpy as np
 from engine.config import WalkForwardConfig
 from engine.metrics import Measured, null, per_bar_returns
 from engine.records import Candles, ValidationReport
-from engine.validation.scoring import Score, histogram
+from engine.validation.scoring import Score, compounded, histogram
 from engine.validation.test import Replicates, Subject, validation_tests
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ class WalkForward:
         stitched = np.concatenate([after.returns for _, after in pairs])
         score = _score(subject)
         ratio = score.of_returns(stitched)
-        equity = np.cumprod(1.0 + stitched).astype(np.float64, copy=False) * subject.initial_cash
+        equity = compounded(stitched) * subject.initial_cash
         total = float(equity[-1]) / subject.initial_cash - 1.0
         outcomes = np.array([after.total_return for _, after in pairs])
         efficiency = _efficiency(pairs, subject.periods)

@@ -5,6 +5,8 @@ import io
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +80,38 @@ def test_peers_read_what_we_write(script: Any, tmp_path: Path) -> None:
         name: getattr(candles, name).tobytes()
         for name in ("ts", "open", "high", "low", "close", "volume")
     }
+
+
+def test_validation_measures_the_same_job(
+    script: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """validation.py prints a figure for each test, and vectorbt's batch beside them."""
+    validation = script("validation")
+    monkeypatch.setattr(validation, "N_BARS", 200)
+    monkeypatch.setattr(validation, "N_MARKETS", 3)
+    monkeypatch.setattr(validation, "LONG", 400)
+    small = {name: {t: p | {"n": 3}} for name, test in validation.TESTS.items() for t, p in test.items()}  # fmt: skip
+    monkeypatch.setattr(validation, "TESTS", small)
+    handed: list[dict[str, Any]] = []
+
+    @contextmanager
+    def peer(_python: object, _name: str, path: Path) -> Iterator[Any]:
+        handed.append(validation.peer_jobs.read_candles(path))
+        yield lambda: {"ms": 5.0, "outcome": {"mean_final_equity": 90_000.0}}
+
+    monkeypatch.setattr(validation.peers, "timed_peer", peer)
+    monkeypatch.setattr(validation.peers, "made_environment", Path)
+    monkeypatch.setattr(validation.peers, "peer_figure", lambda *_: {"vectorbt": "1"})
+    monkeypatch.setattr(sys, "argv", ["validation.py", "--json", "--runs", "5", "--threads", "1"])
+    validation.main()
+    figures = json.loads(capsys.readouterr().out)
+    assert {"permutation_1000x2500_s", "bootstrap_10000x2500_s", "monte_carlo_500x2500_s"} <= set(figures)  # fmt: skip
+    assert figures["vectorbt_sharpe"] == figures["vectorbt_return"] == 0.005
+    assert figures["peak_extra_mb_long"]["allowed"] == 64 + 12 * 8 * 400 / 1e6
+    assert -0.5 < figures["mean_final_equity_beside_ours"] < 0.5
+    assert [market["close"].shape for market in handed] == [(200, 3)] * 2
+    last = handed[0]["close"][-1]
+    assert last == pytest.approx([last[0]] * 3, rel=1e-9)
 
 
 def test_our_turn(script: Any) -> None:

@@ -231,6 +231,29 @@ def test_short_runs_are_drawn(tmp_path: Path, bars: int) -> None:
     assert (tmp_path / "r/plot.png").read_bytes().startswith(b"\x89PNG")
 
 
+def png_size(path: Path) -> tuple[int, int]:
+    header = path.read_bytes()[16:24]
+    return int.from_bytes(header[:4], "big"), int.from_bytes(header[4:], "big")
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        {"validation": {"permutation": {"n": 9}}},
+        {"validation": {"permutation": {"n": 9, "method": "shift"}, "block_bootstrap": {"n": 9}}},
+        {"validation": {"block_bootstrap": {"n": 9}, "walk_forward": {}}, "seed": 3},
+        {"strategy": {"name": "buy_and_hold"}, "validation": {"permutation": {}, "walk_forward": {}}},
+        {"end": "1999-01-20", "validation": {"permutation": {}, "block_bootstrap": {}, "walk_forward": {}}},
+    ],
+    ids=["one", "two", "others", "no timing", "nothing to say"],
+)  # fmt: skip
+def test_validation_is_drawn_below(tmp_path: Path, raw: dict[str, Any]) -> None:
+    """Each test with a picture has its place below the rest, a null one with its reason."""
+    run(CONFIG | raw, out=tmp_path / "r")
+    assert png_size(tmp_path / "r/plot.png") == (1200, 1110)
+    assert verify(tmp_path / "r").ok
+
+
 def test_this_very_run_published_meanwhile(result: BacktestResult, tmp_path: Path) -> None:
     """Of identical runs into one place the first stays, and the others find it there."""
     first = publish(result, tmp_path / "r", lambda: None)
