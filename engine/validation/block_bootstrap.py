@@ -57,6 +57,16 @@ class ResampledReturns:
         return figures
 
 
+def log_returns(returns: "Floats", check_cancelled: CancelCheck) -> "Floats":
+    """Return log(1 + r) of ``returns`` (n,) > -1, by the scalar function, as everywhere."""
+    logs = np.empty(len(returns))
+    for part in portions(len(returns), 1 << 16):
+        check_cancelled()
+        inside = slice(part.start, part.stop)
+        logs[inside] = [math.log1p(r) for r in returns[inside].tolist()]
+    return logs
+
+
 @validation_tests.register(NAME, BlockBootstrapConfig)
 class BlockBootstrap:
     """Intervals for Sharpe ratio, return and drawdown, from the returns resampled in blocks."""
@@ -67,7 +77,7 @@ class BlockBootstrap:
     def run(self, subject: Subject, replicates: Replicates) -> ValidationReport:
         """Return the intervals; each is null with a reason where it is not defined."""
         returns = per_bar_returns(subject.execution.curve.equity, subject.initial_cash)
-        length = self._length(returns)
+        length = self._length(returns, replicates.check_cancelled)
         figures, reason = np.empty((0, 4)), None
         choice = subject.engine.choice
         if len(returns) < 2:
@@ -75,8 +85,9 @@ class BlockBootstrap:
         elif length > len(returns):
             reason = "block_longer_than_sample"
         else:
-            total_loss = returns.min() <= -1.0
-            logs = None if total_loss else np.array([math.log1p(r) for r in returns.tolist()])
+            logs = None
+            if returns.min() > -1.0:
+                logs = log_returns(returns, replicates.check_cancelled)
             scheme = Scheme(self.params.scheme, length, len(returns))
             task = ResampledReturns(scheme, returns, logs, subject.rf, subject.seed, choice)
             figures = replicates(task, self.params.n)
@@ -101,10 +112,10 @@ class BlockBootstrap:
         }
         return ValidationReport(document, {"sharpe_interval": sharpe["studentized"]})
 
-    def _length(self, returns: "Floats") -> float:
+    def _length(self, returns: "Floats", check_cancelled: CancelCheck) -> float:
         length = self.params.block_length
         if length is None:
-            lengths = optimal_block_lengths(returns)
+            lengths = optimal_block_lengths(returns, check_cancelled)
             length = lengths.circular
             if self.params.scheme == "stationary":
                 length = lengths.stationary

@@ -1,10 +1,14 @@
 """How long the blocks of a bootstrap should be, from the data's own autocorrelation."""
 
+import functools
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from engine.records import CancelCheck
 
 if TYPE_CHECKING:
     from engine.records import Floats
@@ -18,7 +22,7 @@ class BlockLengths:
     circular: float
 
 
-def optimal_block_lengths(x: "Floats") -> BlockLengths:
+def optimal_block_lengths(x: "Floats", check_cancelled: CancelCheck = lambda: None) -> BlockLengths:
     """Return the lengths that minimise the error of the variance of the mean of ``x`` (n,).
 
     Clamped to 1 … ⌈min(3√n, n/3)⌉; 1 for a constant series.
@@ -28,16 +32,19 @@ def optimal_block_lengths(x: "Floats") -> BlockLengths:
     if n < 3 or x.max() == x.min():
         return BlockLengths(1.0, 1.0)
     centred = x - x.mean()
-    longest = max(5, int(math.log10(n)))
-    max_lag = min(math.ceil(math.sqrt(n)) + longest, n - 1)
-    covariances = np.array([_cross(centred, lag) / n for lag in range(max_lag + 1)])
-    bandwidth = _bandwidth(centred, covariances, longest, max_lag)
-    spectral_0, weighted = float(covariances[0]), 0.0
+
+    @functools.cache
+    def covariance(lag: int) -> float:
+        check_cancelled()
+        return float((centred[lag:] * centred[: n - lag]).sum()) / n
+
+    bandwidth = _bandwidth(centred, covariance)
+    spectral_0, weighted = covariance(0), 0.0
     for lag in range(1, bandwidth + 1):
         # The flat-top window of Politis & Romano (1995).
         window = min(1.0, 2.0 * (1.0 - lag / bandwidth))
-        spectral_0 += 2.0 * window * float(covariances[lag])
-        weighted += 2.0 * window * lag * float(covariances[lag])
+        spectral_0 += 2.0 * window * covariance(lag)
+        weighted += 2.0 * window * lag * covariance(lag)
     return clamped(block_lengths(weighted, spectral_0, n), n)
 
 
@@ -63,17 +70,16 @@ def clamped(lengths: BlockLengths, n: int) -> BlockLengths:
     )
 
 
-def _cross(x: "Floats", lag: int) -> float:
-    return float((x[lag:] * x[: len(x) - lag]).sum())
+def _bandwidth(x: "Floats", covariance: Callable[[int], float]) -> int:
+    """Return twice the lag at which a run of insignificant autocorrelations begins.
 
-
-def _bandwidth(x: "Floats", covariances: "Floats", run: int, max_lag: int) -> int:
-    """Return twice the lag at which ``run`` insignificant autocorrelations in a row begin.
-
-    The paper says "smallest m such that lags m + 1 … m + run are insignificant"; its authors' own
-    program, and all that follow it, take the first of those lags, and so does this one.
+    K_n = max(5, ⌊log10 n⌋) in a row, the largest lag ⌈√n⌉ + K_n where there is none. The paper says
+    "smallest m such that lags m + 1 … m + K_n are insignificant"; its authors' own program, and all
+    that follow it, take the first of those lags, and so does this one.
     """
     n = len(x)
+    run = max(5, int(math.log10(n)))
+    max_lag = min(math.ceil(math.sqrt(n)) + run, n - 1)
     bound = 2.0 * math.sqrt(math.log10(n) / n)
     squares = np.cumsum(x * x)
     insignificant = 0
@@ -82,7 +88,7 @@ def _bandwidth(x: "Floats", covariances: "Floats", run: int, max_lag: int) -> in
         tail = float(squares[-1] - squares[lag])
         head = float(squares[n - 2 - lag])
         norm = math.sqrt(tail * head) if tail > 0 and head > 0 else 0.0
-        small = norm > 0 and abs(float(covariances[lag]) * n) / norm < bound
+        small = norm > 0 and abs(covariance(lag) * n) / norm < bound
         insignificant = insignificant + 1 if small else 0
         if insignificant == run:
             return min(2 * (lag - run + 1), max_lag)

@@ -94,7 +94,7 @@ class ClusterMapper:
             logging.getLogger(name).setLevel(logging.CRITICAL)
         try:
             # A client for an address that means nothing would fail once more when it is deleted.
-            distributed.comm.get_address_host(self._address)
+            distributed.comm.get_address_host(self._address)  # type: ignore[attr-defined]  # as below
             return distributed.Client(  # type: ignore[no-untyped-call]  # it ships no types
                 self._address, timeout=CONNECT_S, set_as_default=False, name="studio"
             )

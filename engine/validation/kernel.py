@@ -31,90 +31,43 @@ class Series:
         self.vwap = vwap
 
 
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
-def _shuffle(
-    order: cython.longlong[:, ::1],
-    row: cython.Py_ssize_t,
-    by_slot: cython.const[cython.longlong][::1],
-    edges: cython.const[cython.longlong][::1],
-    uniforms: cython.const[cython.double][:, ::1],
-    offset: cython.Py_ssize_t,
-) -> cython.void:
-    """Write a random order into a row (Fisher–Yates in each slot)."""
-    slot: cython.Py_ssize_t
-    i: cython.Py_ssize_t
-    j: cython.Py_ssize_t
-    start: cython.Py_ssize_t
-    n_left: cython.double
-    kept: cython.longlong
-    for i in range(order.shape[1]):
-        order[row, i] = i
-    for slot in range(edges.shape[0] - 1):
-        start = edges[slot]
-        for i in range(edges[slot + 1] - 1, start, -1):
-            n_left = i - start + 1
-            j = start + cython.cast(cython.Py_ssize_t, uniforms[row, offset + i] * n_left)
-            kept = order[row, by_slot[i]]
-            order[row, by_slot[i]] = order[row, by_slot[j]]
-            order[row, by_slot[j]] = kept
-
-
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
-def _rebuild(
-    moves: Series,
-    gap: cython.const[cython.double][::1],
-    gap_orders: cython.const[cython.longlong][:, ::1],
-    bar_orders: cython.const[cython.longlong][:, ::1],
-    prices: Series,
-    row: cython.Py_ssize_t,
-) -> cython.void:
-    """Multiply a row's moves up to prices, from the last kept close on, from left to right."""
-    j: cython.Py_ssize_t
-    t: cython.Py_ssize_t
-    which: cython.Py_ssize_t
-    opened: cython.double
-    m: cython.Py_ssize_t = gap_orders.shape[1]
-    kept: cython.Py_ssize_t = prices.close.shape[1] - m
-    closed: cython.double = prices.close[row, kept - 1]
-    for j in range(m):
-        t = kept + j
-        which = bar_orders[row, j]
-        opened = closed * gap[gap_orders[row, j]]
-        closed = opened * moves.close[0, which]
-        prices.opened[row, t] = opened
-        prices.close[row, t] = closed
-        # Clamped to contain open and close: the last bits are rounded.
-        prices.high[row, t] = max(opened * moves.high[0, which], opened, closed)
-        prices.low[row, t] = min(opened * moves.low[0, which], opened, closed)
-        if moves.volume.shape[1] > 0:
-            prices.volume[row, t] = moves.volume[0, which]
-        if moves.vwap.shape[1] > 0:
-            prices.vwap[row, t] = opened * moves.vwap[0, which]
-
-
 def shuffle(
     by_slot: cython.const[cython.longlong][::1],
     edges: cython.const[cython.longlong][::1],
     uniforms: cython.const[cython.double][:, ::1],
-    gap_orders: cython.longlong[:, ::1],
-    bar_orders: cython.longlong[:, ::1],
+    offset: cython.Py_ssize_t,
+    orders: cython.longlong[:, ::1],
     rows: cython.Py_ssize_t,
+    start: cython.Py_ssize_t,
+    stop: cython.Py_ssize_t,
 ) -> None:
-    """Write random orders into the first rows of ``gap_orders`` and ``bar_orders`` (…, m).
+    """Go on from positions ``stop`` - 1 down to ``start`` with the first rows of ``orders`` (…, m).
 
-    ``by_slot`` (m,) lists positions slot by slot, ``edges`` where each slot begins, and the end;
-    ``uniforms`` (…, 2 m) lie in [0, 1): a row's first half is for the gaps, the one at i decides
-    the partner of ``by_slot[i]``.
+    Fisher–Yates within each slot, from the last position to the first. ``by_slot`` (m,) lists moves
+    slot by slot, ``edges`` where each slot begins, and the end. ``uniforms`` (…, offset + m) lie in
+    [0, 1), the one at offset + i decides the partner of ``by_slot[i]``.
     """
     row: cython.Py_ssize_t
+    slot: cython.Py_ssize_t
+    i: cython.Py_ssize_t
+    j: cython.Py_ssize_t
+    n_left: cython.double
+    kept: cython.longlong
+    m: cython.Py_ssize_t = orders.shape[1]
     with cython.nogil:
         for row in range(rows):
-            _shuffle(gap_orders, row, by_slot, edges, uniforms, 0)
-            _shuffle(bar_orders, row, by_slot, edges, uniforms, gap_orders.shape[1])
+            if stop == m:
+                for i in range(m):
+                    orders[row, i] = i
+            slot = edges.shape[0] - 2
+            for i in range(stop - 1, start - 1, -1):
+                while edges[slot] > i:
+                    slot = slot - 1
+                n_left = i - edges[slot] + 1
+                j = edges[slot] + cython.cast(cython.Py_ssize_t, uniforms[row, offset + i] * n_left)
+                kept = orders[row, by_slot[i]]
+                orders[row, by_slot[i]] = orders[row, by_slot[j]]
+                orders[row, by_slot[j]] = kept
 
 
 def rebuild(
@@ -124,17 +77,39 @@ def rebuild(
     bar_orders: cython.const[cython.longlong][:, ::1],
     prices: Series,
     rows: cython.Py_ssize_t,
+    start: cython.Py_ssize_t,
+    stop: cython.Py_ssize_t,
 ) -> None:
-    """Multiply moves up to prices in the first rows, from left to right.
+    """Multiply moves ``start`` … ``stop`` - 1 up to prices in the first rows, from left to right.
 
     ``moves`` has one row: high, low, close and vwap over the open, and the volume, of each of m
     bars; ``gap`` (m,) is the open over the close before. The rows of ``prices`` (…, n_bars) hold
     the bars that are kept; the last m are written.
     """
     row: cython.Py_ssize_t
+    j: cython.Py_ssize_t
+    t: cython.Py_ssize_t
+    which: cython.Py_ssize_t
+    opened: cython.double
+    closed: cython.double
+    kept: cython.Py_ssize_t = prices.close.shape[1] - gap_orders.shape[1]
     with cython.nogil:
         for row in range(rows):
-            _rebuild(moves, gap, gap_orders, bar_orders, prices, row)
+            closed = prices.close[row, kept + start - 1]
+            for j in range(start, stop):
+                t = kept + j
+                which = bar_orders[row, j]
+                opened = closed * gap[gap_orders[row, j]]
+                closed = opened * moves.close[0, which]
+                prices.opened[row, t] = opened
+                prices.close[row, t] = closed
+                # Clamped to contain open and close: the last bits are rounded.
+                prices.high[row, t] = max(opened * moves.high[0, which], opened, closed)
+                prices.low[row, t] = min(opened * moves.low[0, which], opened, closed)
+                if moves.volume.shape[1] > 0:
+                    prices.volume[row, t] = moves.volume[0, which]
+                if moves.vwap.shape[1] > 0:
+                    prices.vwap[row, t] = opened * moves.vwap[0, which]
 
 
 def total_returns(

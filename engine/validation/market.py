@@ -3,6 +3,7 @@
 Source: Masters (2018), Testing and Tuning Market Trading Systems, permutation of bars.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -13,12 +14,14 @@ from engine.config import TIMEFRAME_MS
 from engine.data import sessions_for
 from engine.execution import Markets
 from engine.kernels import in_guise, kernel_choice, view_for
-from engine.records import Candles
+from engine.records import CancelCheck, Candles
 from engine.validation import kernel as imported_kernel
+from engine.validation.replicates import portions
 
 if TYPE_CHECKING:
     from engine.records import Floats, Integers
 
+KERNEL_STEP = 131_072
 WITHIN = ("open", "high", "low", "close", "volume", "vwap")
 
 
@@ -61,7 +64,7 @@ class Market:
         to right; high and low are clamped to contain open and close, whose last bits are rounded.
         """
         room = PermutedMarkets(self, len(gap_orders), kernel_choice())
-        room.rebuild(gap_orders, bar_orders, len(gap_orders))
+        room.rebuild((gap_orders, bar_orders), len(gap_orders), lambda: None)
         return list(room.markets.rows)
 
     def prices(self, rows: int) -> "dict[str, Floats]":
@@ -102,10 +105,14 @@ class PermutedMarkets:
             ),
         )
 
-    def rebuild(self, gap_orders: "Integers", bar_orders: "Integers", rows: int) -> None:
-        """Make the first ``rows`` markets anew, in the orders of the same rows (…, n_moves)."""
-        orders = (self._view(gap_orders), self._view(bar_orders))
-        self._kernel.rebuild(self._moves, self._gap, *orders, self._prices, rows)
+    def rebuild(
+        self, orders: "tuple[Integers, Integers]", rows: int, check_cancelled: CancelCheck
+    ) -> None:
+        """Make the first ``rows`` markets anew, in the orders of gaps and bars (…, n_moves)."""
+        views = (*map(self._view, orders), self._prices)
+        for part in steps(orders[0].shape[1], rows):
+            check_cancelled()
+            self._kernel.rebuild(self._moves, self._gap, *views, rows, part.start, part.stop)
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,16 +134,30 @@ class Shuffle:
         return cls(by_slot, np.concatenate([[0], starts, [len(slots)]]))
 
     def draw(
-        self, uniforms: "Floats", orders: "tuple[Integers, Integers]", rows: int, choice: str
+        self,
+        uniforms: "Floats",
+        orders: "tuple[Integers, Integers]",
+        rows: int,
+        choice: str,
+        check_cancelled: CancelCheck,
     ) -> None:
-        """Write an order of gaps and one of bars for each of the first ``rows`` of ``uniforms``.
+        """Write an order of gaps, and one of bars, for each of the first ``rows``.
 
         ``uniforms`` (…, 2 n_moves) in [0, 1), the first half of a row for its gaps; each of
         ``orders`` (…, n_moves). Every order is equally likely (Fisher–Yates in each slot).
         """
-        kernel = load_kernel(choice)
-        arrays = map(view_for(kernel), (self.by_slot, self.edges, uniforms, *orders))
-        kernel.shuffle(*arrays, rows)
+        kernel, m = load_kernel(choice), len(self.by_slot)
+        view = view_for(kernel)
+        fixed = tuple(map(view, (self.by_slot, self.edges, uniforms)))
+        for which, order in enumerate(orders):
+            for part in reversed(list(steps(m, rows))):
+                check_cancelled()
+                kernel.shuffle(*fixed, which * m, view(order), rows, part.start, part.stop)
+
+
+def steps(n_moves: int, rows: int) -> Iterator[range]:
+    """Yield the moves in parts that take a kernel some milliseconds for all ``rows``."""
+    yield from portions(n_moves, max(1, KERNEL_STEP // rows))
 
 
 def is_intraday(candles: Candles) -> bool:

@@ -87,10 +87,9 @@ class PermutedBars:
         with turn:
             for row, number in enumerate(numbers):
                 room.streams.replicate(number).random(out=uniforms[row])
-        check_cancelled()
-        self.shuffle.draw(room.uniforms, room.orders, rows, room.loop.choice)
-        check_cancelled()
-        room.permuted.rebuild(*room.orders, rows)
+        choice = room.loop.choice
+        self.shuffle.draw(room.uniforms, room.orders, rows, choice, check_cancelled)
+        room.permuted.rebuild(room.orders, rows, check_cancelled)
         markets, usable = room.permuted.markets.first(rows), np.zeros(rows, dtype=np.bool_)
         with turn:
             for row, candles in enumerate(markets.rows):

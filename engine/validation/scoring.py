@@ -78,7 +78,7 @@ class Score:
 
 def compounded(returns: "Floats") -> "Floats":
     """Return Π (1 + r) up to each of ``returns`` (m,); what is 0 or debt stays as it is."""
-    grown = np.cumprod(1.0 + returns)
+    grown: Floats = np.cumprod(1.0 + returns, dtype=np.float64)
     lost = np.flatnonzero(grown <= 0)
     if len(lost):
         grown[lost[0] :] = grown[lost[0]]
