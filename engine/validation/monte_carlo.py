@@ -1,6 +1,5 @@
 """Slippage noise: how much a result depends on what its fills cost."""
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -51,18 +50,18 @@ class Slipped:
             with in_components(n):
                 streams.replicate(number).standard_normal(out=noise)
             noisy = Shock(shock.flat, shock.multiple, shock.sigma, noise)
-            figures[row] = self.measure(loop, noisy, check_cancelled)
+            figures[row] = [as_float(m) for m in self.measure(loop, noisy, check_cancelled)]
         return figures
 
     def measure(
         self, loop: BarLoop, shock: Shock, check_cancelled: CancelCheck
-    ) -> tuple[float, float]:
-        """Return total return and Sharpe ratio with another slippage, NaN where undefined."""
+    ) -> tuple[Measured, Measured]:
+        """Return total return and Sharpe ratio with another slippage."""
         equity, initial = np.empty((1, len(self.candles))), self.engine.execution.initial_cash
         market = Markets.of(self.candles)
         loop.replay(market, self.weights[None, :], equity, check_cancelled, shock)
         total = Measured(float(equity[0, -1]) / initial - 1.0).finite()
-        return as_float(total), as_float(self.score.of_equity(equity[0], initial))
+        return total, self.score.of_equity(equity[0], initial)
 
 
 @validation_tests.register(NAME, MonteCarloConfig)
@@ -136,9 +135,13 @@ class MonteCarlo:
     ) -> dict[str, Any]:
         other = Shock(shock.flat * multiple, shock.multiple * multiple)
         loop = task.engine.bar_loop()
-        figures = task.measure(loop, other, replicates.check_cancelled)
-        total, ratio = (None if math.isnan(x) else x for x in figures)
-        return {"multiple": multiple, "total_return": total, "sharpe": ratio}
+        total, ratio = task.measure(loop, other, replicates.check_cancelled)
+        return {
+            "multiple": multiple,
+            "total_return": total.value,
+            "sharpe": ratio.value,
+            "reason": total.reason or ratio.reason,
+        }
 
     def _breakeven(self, subject: Subject, task: Slipped, check_cancelled: CancelCheck) -> Measured:
         if not len(subject.execution.fills):
@@ -147,7 +150,7 @@ class MonteCarlo:
         loop = task.engine.bar_loop()
 
         def total_return(bps: float) -> float:
-            return task.measure(loop, Shock(flat=bps / 1e4), check_cancelled)[0]
+            return as_float(task.measure(loop, Shock(flat=bps / 1e4), check_cancelled)[0])
 
         return breakeven(total_return)
 

@@ -70,6 +70,10 @@ class PermutedBars:
             seed=subject.seed,
         )
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the task without its rooms, which are made where it runs."""
+        return {**self.__dict__, "rooms": []}
+
     def run(self, numbers: range, check_cancelled: CancelCheck) -> "Floats":
         """Return T_i of each replicate, NaN where it is undefined, (len(numbers), 1)."""
         room = self.rooms.pop() if self.rooms else _Room(self, len(numbers))

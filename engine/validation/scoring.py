@@ -126,10 +126,11 @@ def quantiles(values: "Floats", levels: tuple[float, ...]) -> list[float]:
     return [float(q) for q in np.quantile(values, levels)]
 
 
-def spread(values: "Floats") -> dict[str, float | None]:
-    """Return mean and the 5, 50 and 95 % quantiles; null where there is no value."""
+def spread(values: "Floats") -> dict[str, Any]:
+    """Return mean and the 5, 50 and 95 % quantiles; null with a reason where there is no value."""
     if not len(values):
-        return dict.fromkeys(("mean", "p5", "p50", "p95"))
+        nothing: dict[str, Any] = dict.fromkeys(("mean", "p5", "p50", "p95"))
+        return nothing | {"reason": "statistic_undefined"}
     p5, p50, p95 = quantiles(values, (0.05, 0.5, 0.95))
     return {"mean": float(values.mean()), "p5": p5, "p50": p50, "p95": p95}
 

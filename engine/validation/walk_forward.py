@@ -68,6 +68,7 @@ class Segment:
             "last_ts": int(candles.ts[self.end - 1]),
             "total_return": self.total_return,
             "sharpe": self.sharpe.value,
+            "reason": self.sharpe.reason,
             "trade_count": self.trade_count,
         }
 
@@ -165,7 +166,7 @@ def _decay(pairs: list[tuple[Segment, Segment]]) -> dict[str, Any]:
         if after.sharpe.value is not None and before.sharpe.value is not None
     ]
     said: dict[str, Any] = {"value": None, "standard_error": None, "label": "indicative"}
-    said |= {"folds": len(changes), "reason": None if changes else "statistic_undefined"}
+    said |= {"folds": len(changes), "reason": None if len(changes) > 1 else "statistic_undefined"}
     if changes:
         said["value"] = sum(changes) / len(changes)
     if len(changes) >= 2:
