@@ -20,6 +20,12 @@ CONFIG: dict[str, Any] = {
     "indicators": [{"name": "rsi"}, {"name": "realized_vol", "params": {"length": 10}}],
     "risk": {"name": "volatility_target"},
     "execution": {"commission_bps": 5, "slippage_model": {"name": "spread_pct"}},
+    "validation": {
+        "permutation": {"n": 20},
+        "block_bootstrap": {"n": 40},
+        "monte_carlo": {"n": 20},
+        "walk_forward": {},
+    },
 }
 
 
@@ -41,6 +47,8 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> str:
         {"STUDIO_KERNEL": "interpreted", "PYTHONHASHSEED": "3"},
         {"NPY_DISABLE_CPU_FEATURES": "AVX512F AVX512_SKX AVX2"},
         {"SOURCE_DATE_EPOCH": "1", "PYTHONOPTIMIZE": "1"},
+        {"STUDIO_THREADS": "1", "PYTHONMALLOC": "debug"},
+        {"STUDIO_THREADS": "8"},
     ],
     ids="-".join,
 )

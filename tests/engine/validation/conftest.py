@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -360,11 +360,11 @@ class Held:
         return Dataset(self.candles, None, QualityReport(rows_in=n, rows_out=n))
 
 
-def backtest(of: Candles, **config: Any) -> BacktestResult:
+def backtest(of: Candles, context: RunContext | None = None, **config: Any) -> BacktestResult:
     """Return the run of a configuration on candles; dual_sma(3, 8) unless told otherwise."""
     strategy = {"name": "dual_sma", "params": {"fast": 3, "slow": 8}}
     raw = {"symbol": of.symbol, "timeframe": of.timeframe, "strategy": strategy, "plot": False}
-    return run(raw | config, RunContext(provider=Held(of)))
+    return run(raw | config, replace(context or RunContext(), provider=Held(of)))
 
 
 @pytest.fixture(scope="session")

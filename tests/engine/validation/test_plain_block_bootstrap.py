@@ -11,7 +11,8 @@ import pytest
 from engine.records import BacktestResult, Candles
 from engine.streams import generator
 from engine.validation.block_length import optimal_block_lengths
-from engine.validation.resampling import block_indices, stationary_indices
+from engine.validation.market import load_kernel
+from engine.validation.resampling import Resampler, Scheme
 
 
 def plain_stationary(new_block: Sequence[bool], starts: Sequence[int]) -> list[int]:
@@ -33,12 +34,15 @@ def plain_positions(scheme: str, length: float, n: int, seed: int, replicate: in
     """Return which return stands at each bar of a replicate."""
     g = generator(seed, "block_bootstrap", replicate)
     if scheme == "stationary":
-        new_block = [bool(u < 1 / length) for u in g.random(n)]
-        new_block[0] = True
-        return plain_stationary(new_block, g.integers(0, n, size=sum(new_block)).tolist())
+        u = g.random(n).tolist()
+        new_block = [t == 0 or u[t] * length < 1 for t in range(n)]
+        starts = [math.floor(u[0] * n)]
+        starts += [math.floor(u[t] * length * n) for t in range(1, n) if new_block[t]]
+        return plain_stationary(new_block, starts)
     size = int(length)
-    high = n if scheme == "circular" else n - size + 1
-    return plain_blocks(g.integers(0, high, size=math.ceil(n / size)).tolist(), size, n)
+    n_starts = n if scheme == "circular" else n - size + 1
+    u = g.random(math.ceil(n / size)).tolist()
+    return plain_blocks([math.floor(each * n_starts) for each in u], size, n)
 
 
 @dataclass
@@ -266,23 +270,43 @@ def test_a_constant_series_has_blocks_of_one() -> None:
     assert (lengths.stationary, lengths.circular) == (1.0, 1.0)
 
 
+def engine_positions(scheme: Scheme, uniforms: Sequence[float]) -> list[int]:
+    """Return the positions that the engine makes of the numbers of one replicate."""
+    room = Resampler(scheme, 1, load_kernel())
+    assert room.uniforms.shape == (1, len(uniforms))
+    room.uniforms[0] = uniforms
+    room.measure(np.linspace(-0.01, 0.02, scheme.n), np.empty(0), 0.0, np.empty((1, 4)))
+    positions: list[int] = room.bars[0].tolist()
+    return positions
+
+
+@pytest.mark.parametrize("length", [1.0, 5.0, 7.3])
 @pytest.mark.parametrize("seed", range(4))
-def test_stationary_positions(seed: int) -> None:
+def test_stationary_positions(seed: int, length: float) -> None:
     """A block goes on, around the end, until the next begins."""
     rng = np.random.default_rng(seed)
-    new_block = rng.random(40) < 0.2
+    new_block = (rng.random(40) < 1 / length).tolist()
     new_block[0] = True
-    starts = rng.integers(0, 40, size=int(new_block.sum()))
-    expected = plain_stationary(new_block.tolist(), starts.tolist())
-    assert np.asarray(stationary_indices(new_block, starts)).tolist() == expected
+    starts = rng.integers(0, 40, size=sum(new_block)).tolist()
+    begun = iter(starts)
+    # In the middle of what means each start; where no block begins, far from where one would.
+    uniforms = [
+        (next(begun) + 0.5) / 40 / (length if t else 1) if begins else (1 + 1 / length) / 2
+        for t, begins in enumerate(new_block)
+    ]
+    expected = plain_stationary(new_block, starts)
+    assert engine_positions(Scheme("stationary", length, 40), uniforms) == expected
 
 
+@pytest.mark.parametrize("name", ["circular", "moving"])
 @pytest.mark.parametrize(("length", "n"), [(1, 10), (3, 10), (5, 10), (10, 10), (7, 24)])
-def test_block_positions(length: int, n: int) -> None:
-    """Blocks of one length follow one another, around the end, and the last is cut."""
-    starts = np.random.default_rng(length).integers(0, n, size=-(-n // length))
-    expected = plain_blocks(starts.tolist(), length, n)
-    assert np.asarray(block_indices(starts, length, n)).tolist() == expected
+def test_block_positions(name: str, length: int, n: int) -> None:
+    """Blocks of one length follow one another, around the end if they may, and the last is cut."""
+    n_starts = n if name == "circular" else n - length + 1
+    starts = np.random.default_rng(length).integers(0, n_starts, size=-(-n // length)).tolist()
+    expected = plain_blocks(starts, length, n)
+    uniforms = [(start + 0.5) / n_starts for start in starts]
+    assert engine_positions(Scheme(name, length, n), uniforms) == expected
 
 
 def test_total_ruin_has_no_interval(

@@ -63,14 +63,25 @@ def permutation(result: BacktestResult) -> Any:
     return result.validation["permutation"].document
 
 
-def shuffled(slot_of: list[int], rng: np.random.Generator) -> list[int]:
-    """Return the moves in another order, each at a place of its own slot, slots in their order."""
-    order = [0] * len(slot_of)
+def shuffled(slot_of: list[int], u: list[float]) -> list[int]:
+    """Return the moves in another order: Fisher and Yates within each slot, slots in their order."""
+    by_slot = sorted(range(len(slot_of)), key=lambda j: slot_of[j])
+    order = list(range(len(slot_of)))
+    start = 0
     for slot in sorted(set(slot_of)):
-        places = [j for j, its in enumerate(slot_of) if its == slot]
-        for place, drawn in zip(places, rng.permutation(len(places)).tolist(), strict=True):
-            order[place] = places[drawn]
+        stop = start + slot_of.count(slot)
+        for i in range(stop - 1, start, -1):
+            here, there = by_slot[i], by_slot[start + int(u[i] * (i - start + 1))]
+            order[here], order[there] = order[there], order[here]
+        start = stop
     return order
+
+
+def drawn_orders(seed: int, replicate: int, slot_of: list[int]) -> tuple[list[int], list[int]]:
+    """Return a replicate's orders of the gaps and of the bars."""
+    m = len(slot_of)
+    u = generator(seed, "permutation", replicate).random(2 * m).tolist()
+    return shuffled(slot_of, u[:m]), shuffled(slot_of, u[m:])
 
 
 def replicate_statistic(
@@ -84,9 +95,7 @@ def replicate_statistic(
     bars = plain.bars(result.candles)
     _, w = plain.target_weights(bars, config, periods)
     slots = [0] * (len(bars) - 1 - w) if slot_of is None else slot_of[w + 1 :]
-    rng = generator(config.seed, "permutation", replicate)
-    gaps, orders = shuffled(slots, rng), shuffled(slots, rng)
-    market = bars.rebuilt(w, gaps, orders)
+    market = bars.rebuilt(w, *drawn_orders(config.seed, replicate, slots))
     weights, first = plain.target_weights(market, config, periods)
     assert first == w
     account = plain.simulate(market, weights, config.execution)
@@ -320,8 +329,7 @@ def test_one_move_in_two_leaves_ties(
     )
     # Held at the jump or not: two outcomes alone, and about two replicates of three tie.
     document = permutation(result)
-    rng = [generator(0, "permutation", i) for i in range(30)]
-    orders = [[stream.permutation(31).tolist() for _ in range(2)][1] for stream in rng]
+    orders = [drawn_orders(0, i, [0] * 31)[1] for i in range(30)]
     jumps = [1 + order.index(19) for order in orders]
     held = [(bar - 1) % 3 > 0 for bar in jumps]
     assert document["observed"] > 0.3
