@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from engine.config import BlockBootstrapConfig
+from engine.kernels import is_compiled
 from engine.metrics import Measured, null, per_bar_returns
 from engine.records import CancelCheck, ValidationReport
 from engine.streams import Streams
@@ -44,8 +45,9 @@ class ResampledReturns:
     def run(self, numbers: range, check_cancelled: CancelCheck) -> "Floats":
         """Return S*, SE*, mean log return and maximum drawdown, (len(numbers), 4)."""
         n, figures = len(self.returns), np.empty((len(numbers), 4))
-        size = min(len(numbers), batch_rows(n))
-        room = Resampler(self.scheme, size, load_kernel(self.choice))
+        kernel = load_kernel(self.choice)
+        size = min(len(numbers), batch_rows(n)) if is_compiled(kernel) else 1
+        room = Resampler(self.scheme, size, kernel)
         streams = Streams(self.seed, NAME)
         logs = np.empty(0) if self.log_returns is None else self.log_returns
         for part in portions(len(numbers), size):

@@ -333,13 +333,14 @@ def _resample(
     for t in range(n):
         r = returns[bars[row, t]]
         x[t] = r - rf
-        grown = grown * max(1.0 + r, 0.0)  # a bar that loses everything leaves nothing
+        if grown > 0.0:  # what is lost, or debt, stays as it is
+            grown = grown * (1.0 + r)
         peak = max(peak, grown)
         lowest = min(lowest, grown / peak)
         if log_returns.shape[0] > 0:
             logs = logs + log_returns[bars[row, t]]
     figures[row, 2] = logs / n
-    figures[row, 3] = lowest - 1.0
+    figures[row, 3] = lowest - 1.0 if 1.0 - lowest > 1e-12 else 0.0
 
 
 def bootstrap(

@@ -13,7 +13,7 @@ import numpy as np
 from engine.config import TIMEFRAME_MS
 from engine.data import sessions_for
 from engine.execution import Markets
-from engine.kernels import in_guise, kernel_choice, view_for
+from engine.kernels import in_guise, is_compiled, kernel_choice, view_for
 from engine.records import CancelCheck, Candles
 from engine.validation import kernel as imported_kernel
 from engine.validation.replicates import portions
@@ -110,7 +110,7 @@ class PermutedMarkets:
     ) -> None:
         """Make the first ``rows`` markets anew, in the orders of gaps and bars (…, n_moves)."""
         views = (*map(self._view, orders), self._prices)
-        for part in steps(orders[0].shape[1], rows):
+        for part in steps(orders[0].shape[1], rows, self._kernel):
             check_cancelled()
             self._kernel.rebuild(self._moves, self._gap, *views, rows, part.start, part.stop)
 
@@ -150,14 +150,15 @@ class Shuffle:
         view = view_for(kernel)
         fixed = tuple(map(view, (self.by_slot, self.edges, uniforms)))
         for which, order in enumerate(orders):
-            for part in reversed(list(steps(m, rows))):
+            for part in reversed(list(steps(m, rows, kernel))):
                 check_cancelled()
                 kernel.shuffle(*fixed, which * m, view(order), rows, part.start, part.stop)
 
 
-def steps(n_moves: int, rows: int) -> Iterator[range]:
+def steps(n_moves: int, rows: int, kernel: ModuleType) -> Iterator[range]:
     """Yield the moves in parts that take a kernel some milliseconds for all ``rows``."""
-    yield from portions(n_moves, max(1, KERNEL_STEP // rows))
+    step = KERNEL_STEP if is_compiled(kernel) else KERNEL_STEP // 16
+    yield from portions(n_moves, max(1, step // rows))
 
 
 def is_intraday(candles: Candles) -> bool:

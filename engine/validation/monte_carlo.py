@@ -1,5 +1,6 @@
 """Slippage noise: how much a result depends on what its fills cost."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -74,6 +75,7 @@ class MonteCarlo:
     def run(self, subject: Subject, replicates: Replicates) -> ValidationReport:
         """Return the spread of results, the cost grid and the break-even slippage."""
         shock = self._shock(subject)
+        reason = "no_slippage" if shock is None else None
         task = Slipped(
             candles=subject.candles,
             weights=subject.weights,
@@ -94,10 +96,10 @@ class MonteCarlo:
             "statistic": "total_return",
             "observed": subject.metrics.values["total_return"],
             "base_slippage_bps": self._base_bps(subject, shock),
-            "reason": "no_slippage" if shock is None else None,
+            "reason": reason,
             "undefined": int(np.count_nonzero(np.isnan(figures[:, 1]))),
-            "total_return": spread(returns),
-            "sharpe": spread(ratios),
+            "total_return": spread(returns, reason),
+            "sharpe": spread(ratios, reason),
             "probability_of_loss": float((returns < 0).mean()) if len(returns) else None,
             "cost_grid": None
             if shock is None
@@ -126,9 +128,9 @@ class MonteCarlo:
         if subject.engine.execution.slippage_model is None:
             return subject.engine.execution.slippage_bps
         fills = subject.execution.fills
-        if not len(fills):
-            return 0.0
-        return float(np.abs(fills.price / fills.base_price - 1.0).mean()) * 1e4
+        moved = np.abs(fills.price / fills.base_price - 1.0)
+        moved = moved[~fills.at_close | (moved > 0)]  # the fill that closes a ruin never slips
+        return float(moved.mean()) * 1e4 if len(moved) else 0.0
 
     def _at(
         self, multiple: int, task: Slipped, shock: Shock, replicates: Replicates
@@ -161,9 +163,12 @@ def breakeven(total_return: Callable[[float], float]) -> Measured:
     Null ``loses_without_costs`` where it is below 0 without any slippage, ``above_range`` where it
     is above 0 at 1,000 basis points still.
     """
-    if total_return(0.0) < 0:
+    free, dearest = total_return(0.0), total_return(MAX_BPS)
+    if math.isnan(free) or math.isnan(dearest):
+        return null("statistic_undefined")
+    if free < 0:
         return null("loses_without_costs")
-    if total_return(MAX_BPS) > 0:
+    if dearest > 0:
         return null("above_range")
     low, high = 0.0, MAX_BPS
     while high - low > BPS_TOLERANCE:

@@ -76,7 +76,10 @@ class PermutedBars:
 
     def run(self, numbers: range, check_cancelled: CancelCheck) -> "Floats":
         """Return T_i of each replicate, NaN where it is undefined, (len(numbers), 1)."""
-        room = self.rooms.pop() if self.rooms else _Room(self, len(numbers))
+        try:
+            room = self.rooms.pop()
+        except IndexError:
+            room = _Room(self, len(numbers))
         scores = np.empty(len(numbers))
         for part in portions(len(numbers), room.rows):
             batch = numbers[part.start : part.stop]

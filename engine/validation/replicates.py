@@ -8,7 +8,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
@@ -99,12 +99,7 @@ class ThreadMapper:
         Raises
             what ``check_cancelled`` or the task raises, once no thread works on it any more.
         """
-        stopped = threading.Event()
-
-        def check_stopped() -> None:
-            if stopped.is_set():
-                raise RunCancelled
-
+        work = _Work(task)
         size = self._portion or max(1, min(MAX_PORTION, n // PORTIONS))
         waiting = portions(n, size)
         running: dict[Future[Floats], range] = {}
@@ -114,7 +109,7 @@ class ThreadMapper:
             while True:
                 # Never more than the pool can take: other runs have their turn in between.
                 while len(running) < 2 * self.threads and (part := next(waiting, None)) is not None:
-                    running[self._pool.submit(task.run, part, check_stopped)] = part
+                    running[self._pool.submit(work.run, part)] = part
                 if not running:
                     break
                 finished, _ = wait(running, POLL_S, FIRST_COMPLETED)
@@ -125,9 +120,40 @@ class ThreadMapper:
                     done += len(part)
                 report(done)
         finally:
-            stopped.set()
-            for future in running:
-                future.cancel()
-            with suppress(KeyboardInterrupt):
-                wait(running)
+            work.stop()
         return np.concatenate([rows[start] for start in sorted(rows)])
+
+
+class _Work:
+    """The portions of one task on the pool, so that none is left when its map ends.
+
+    It counts them itself: an interrupt may come between a portion's start and the note of it.
+    """
+
+    def __init__(self, task: Task) -> None:
+        self._task = task
+        self._stopped = False
+        self._active = 0
+        self._changed = threading.Condition()
+
+    def run(self, numbers: range) -> "Floats":
+        """Return the rows of a portion."""
+        with self._changed:
+            self._check_stopped()
+            self._active += 1
+        try:
+            return self._task.run(numbers, self._check_stopped)
+        finally:
+            with self._changed:
+                self._active -= 1
+                self._changed.notify_all()
+
+    def stop(self) -> None:
+        """Let no portion begin any more, and wait for those that have to notice."""
+        with self._changed:
+            self._stopped = True
+            self._changed.wait_for(lambda: not self._active)
+
+    def _check_stopped(self) -> None:
+        if self._stopped:
+            raise RunCancelled

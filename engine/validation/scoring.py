@@ -126,11 +126,11 @@ def quantiles(values: "Floats", levels: tuple[float, ...]) -> list[float]:
     return [float(q) for q in np.quantile(values, levels)]
 
 
-def spread(values: "Floats") -> dict[str, Any]:
+def spread(values: "Floats", reason: str | None = None) -> dict[str, Any]:
     """Return mean and the 5, 50 and 95 % quantiles; null with a reason where there is no value."""
     if not len(values):
         nothing: dict[str, Any] = dict.fromkeys(("mean", "p5", "p50", "p95"))
-        return nothing | {"reason": "statistic_undefined"}
+        return nothing | {"reason": reason or "statistic_undefined"}
     p5, p50, p95 = quantiles(values, (0.05, 0.5, 0.95))
     return {"mean": float(values.mean()), "p5": p5, "p50": p50, "p95": p95}
 

@@ -113,7 +113,7 @@ def test_ruin_inside_a_permutation(statistic: str, backtest: Backtest, candles: 
 
 
 def test_ruin_inside_a_bootstrap(backtest: Backtest, candles: Make) -> None:
-    """A bar that lost everything leaves replicates nothing: no interval of growth, a whole fall."""
+    """A replicate that lost more than everything is in debt and stays there, like the run itself."""
     result = backtest(
         candles(60, 3, move=0.1),
         strategy=CROSS,
@@ -126,7 +126,8 @@ def test_ruin_inside_a_bootstrap(backtest: Backtest, candles: Make) -> None:
     assert document["total_return"]["reason"] == "return_of_minus_one"
     band = document["max_drawdown"]["band"]
     assert band == sorted(band)
-    assert band[0] == pytest.approx(-1.0, abs=1e-12)
+    assert document["max_drawdown"]["estimate"] < -1.0
+    assert band[0] < -1.0
     assert band[-1] <= 0.0
 
 
