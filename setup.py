@@ -16,9 +16,7 @@ from setuptools.errors import CompileError
 EXACT = ["/O2", "/fp:precise"] if sys.platform == "win32" else ["-O3", "-ffp-contract=off"]
 
 kernels = [
-    Extension(
-        f"engine.{stage}.kernel", [f"engine/{stage}/kernel.py"], extra_compile_args=EXACT
-    )
+    Extension(f"engine.{stage}.kernel", [f"engine/{stage}/kernel.py"], extra_compile_args=EXACT)
     for stage in ("execution", "validation")
 ]
 

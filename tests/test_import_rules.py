@@ -8,7 +8,17 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 STAGES = ["data", "features", "strategy", "risk", "execution", "metrics", "validation", "artifacts"]
-SHARED = {"errors", "records", "config", "registry", "identity", "streams", "caches", "arrow", "kernels"}
+SHARED = {
+    "errors",
+    "records",
+    "config",
+    "registry",
+    "identity",
+    "streams",
+    "caches",
+    "arrow",
+    "kernels",
+}
 FORBIDDEN_IN_ENGINE = {"app", "gui", "tornado", "tkinter", "sqlite3", "typer", "rich", "scripts"}
 
 
