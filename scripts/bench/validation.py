@@ -102,7 +102,9 @@ def write_markets(candles: Candles, path: Path) -> float:
         weights = engine.weights(each)[None, :]
         engine.bar_loop().replay(Markets.of(each), weights, equity, lambda: None)
         finals.append(float(equity[0, -1]))
-    columns = {name: np.stack([getattr(m, name) for m in markets], 1) for name in ("open", "close")}
+    columns: dict[str, Any] = {
+        name: np.stack([getattr(m, name) for m in markets], 1) for name in ("open", "close")
+    }
     np.savez(path, ts=candles.ts, **columns)
     return statistics.fmean(finals)
 
