@@ -70,7 +70,8 @@ class LoadedPlugins:
     @classmethod
     def here(cls) -> "LoadedPlugins":
         """Return the plugins of this process, name and content by SHA-256."""
-        return cls(dict(_loaded))
+        known = (registry.source(name) for registry in REGISTRIES.values() for name in registry)
+        return cls({digest: _loaded[digest] for digest in known if digest is not None})
 
     def __call__(self) -> None:
         """Load those that this process does not have yet."""
