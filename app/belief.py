@@ -17,9 +17,11 @@ def reason_in_words(reason: str | None) -> str:
 def _luck(found: Document) -> str:
     if found["p_value"] is None:
         return f"no verdict: {reason_in_words(found['reason'])}"
-    said = chance_in_words(found["p_value"], found["n"]).capitalize()
-    note = "; shifting the position is only approximate" if found["method"] == "shift" else ""
-    return f"{said} (p {found['p_value']:.3f} ± {found['p_value_error']:.3f}{note})"
+    p, method = found["p_value"], found["method"]
+    said = chance_in_words(p, found["n"], method).capitalize()
+    note = "; not valid for signals made from the same prices" if method == "shift" else ""
+    digits = 3 if p >= 0.001 else 6
+    return f"{said} (p {p:.{digits}f} ± {found['p_value_error']:.{digits}f}{note})"
 
 
 def _interval(found: Document) -> str:
@@ -28,7 +30,7 @@ def _interval(found: Document) -> str:
         return f"no interval: {reason_in_words(sharpe['reason'])}"
     low, high = sharpe["studentized"]
     zero = "0 lies within" if low <= 0 <= high else "0 lies outside"
-    return f"{found['confidence']:.0%} interval from {low:.2f} to {high:.2f}; {zero}"
+    return f"{100 * found['confidence']:g}% interval from {low:.2f} to {high:.2f}; {zero}"
 
 
 def _total_return(found: Document) -> str:
@@ -36,7 +38,7 @@ def _total_return(found: Document) -> str:
     if total["interval"] is None:
         return f"no interval: {reason_in_words(total['reason'])}"
     low, high = total["interval"]
-    return f"{found['confidence']:.0%} interval from {low:+.0%} to {high:+.0%}"
+    return f"{100 * found['confidence']:g}% interval from {low:+.0%} to {high:+.0%}"
 
 
 def _costs(found: Document) -> str:

@@ -65,7 +65,8 @@ def print_results(place: Path, note: str | None) -> None:
         times = f" ({warning['count']:,} times)" if warning.get("count", 1) > 1 else ""
         console.print(Text(f"Warning: {warning['message']}{times}.", style="yellow"))
     cuts = summary["causality"]["cuts"]
-    console.print(Text(f"No look-ahead: {cuts} other futures changed nothing before them."))
+    looked = f"No look-ahead: {cuts} other futures changed nothing before them."
+    console.print(Text(looked if cuts else "Too few bars to look for look-ahead."))
     console.print(Text(DOUBLE_LAG, style="dim"))
     console.print(Text(NOT_MODELLED, style="dim"))
     console.print(Text(f"Artifacts: {place}"))
@@ -90,9 +91,9 @@ def _belief(found: Mapping[str, Any]) -> Table:
     table.add_column("")
     for label, test, sentence in BELIEF:
         if test in found:
-            table.add_row(label, sentence(found[test]))
-    for name in found.keys() - {test for _, test, _ in BELIEF}:  # a plugin's
-        table.add_row(name, f"see {VALIDATION}")
+            table.add_row(label, Text(sentence(found[test])))
+    for name in sorted(found.keys() - {test for _, test, _ in BELIEF}):  # a plugin's
+        table.add_row(Text(name), f"see {VALIDATION}")
     return table
 
 

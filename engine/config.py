@@ -156,7 +156,7 @@ class ValidationConfig(Strict):
     """
 
     model_config: ClassVar[ConfigDict] = ConfigDict(extra="allow")
-    __pydantic_extra__: dict[str, dict[str, Any] | None]
+    __pydantic_extra__: dict[str, Any]
 
     statistic: Literal["sharpe", "total_return"] = "sharpe"
     permutation: PermutationConfig | None = None

@@ -49,6 +49,10 @@ class ConfigError(StudioError):
         self.faults = tuple(faults)
         super().__init__("\n".join(str(fault) for fault in self.faults))
 
+    def __reduce__(self) -> tuple[type[Self], tuple[tuple[Fault, ...]]]:
+        """Return how it is made again: an exception is pickled by its message otherwise."""
+        return type(self), (self.faults,)
+
     @classmethod
     def of(cls, field: str, message: str) -> Self:
         """Return the error for a single fault."""

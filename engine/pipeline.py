@@ -36,6 +36,7 @@ from engine.records import (
 from engine.rerun import Rerun
 from engine.targets import Targets, compute_targets
 from engine.validation import (
+    BAR_MOVE,
     MappedReplicates,
     Mapper,
     Subject,
@@ -151,6 +152,7 @@ class PreparedRun:
         self._plan = plan
         self._context = context
         self._warnings: list[RunWarning] = []
+        self._validated = 0.0
         self._begin("data_loading")
         self.loaded: LoadedSlice = load(
             plan.config, context.provider or plan.provider, context.limits, context.caches
@@ -224,17 +226,19 @@ class PreparedRun:
             begin=self._begin,
         )
 
-    def check_causality(self, seeds: Iterable[int]) -> int:
+    def check_causality(self, seeds: Iterable[int], bar_move: float = BAR_MOVE) -> int:
         """Return how many other futures were tried, drawn from ``seeds``, without a difference.
+
+        Their bars move by up to ``bar_move``.
 
         Raises
             LookaheadError naming the series and the bar that knew its future.
         """
         with _plugin_errors():
             targets = self._targets()
-            return sum(self._causality(targets, seed).cuts for seed in seeds)
+            return sum(self._causality(targets, seed, bar_move).cuts for seed in seeds)
 
-    def _causality(self, targets: Targets, seed: int) -> Causality:
+    def _causality(self, targets: Targets, seed: int, bar_move: float = BAR_MOVE) -> Causality:
         return check_causality(
             self.loaded.candles,
             targets.series(),
@@ -242,6 +246,7 @@ class PreparedRun:
             first_bar=targets.first_bar,
             seed=seed,
             check_cancelled=self._check_cancelled,
+            bar_move=bar_move,
         )
 
     def _other_targets(self, candles: Candles) -> dict[str, Any]:
@@ -288,7 +293,9 @@ class PreparedRun:
         start, end = STAGE_STARTS["validation"], STAGE_STARTS["artifacts"]
         share = (end - start) / len(self._plan.tests)
         self._context.observer.validation(test, completed, total)
-        self._context.observer.progress(start + share * (i + completed / total))
+        # A test may map more than once, and then begins to count anew.
+        self._validated = max(self._validated, start + share * (i + completed / total))
+        self._context.observer.progress(self._validated)
 
     def _begin(self, stage: str) -> None:
         self._check_cancelled()

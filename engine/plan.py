@@ -100,9 +100,9 @@ def _plugin_tests(raw: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Yield the tests that are not the house's own, by name, with what stands there for each."""
     chosen = raw.get("validation")
     if isinstance(chosen, Mapping):
-        for name in sorted(map(str, chosen.keys() - ValidationConfig.model_fields.keys())):
-            if chosen[name] is not None:
-                yield name, chosen[name]
+        for name, given in sorted(chosen.items(), key=lambda item: str(item[0])):
+            if name not in ValidationConfig.model_fields and given is not None:
+                yield str(name), given
 
 
 def _written_out(config: RunConfig, params: Mapping[str, Params]) -> RunConfig:
@@ -207,7 +207,7 @@ def _check_limits(config: RunConfig, tests: Mapping[str, Params], limits: Limits
         faults.append(Fault("indicators", message))
     for name, test in tests.items():
         n = getattr(test, "n", 0)
-        if n > limits.max_replicates:
+        if isinstance(n, int) and n > limits.max_replicates:
             message = f"{n:,} is more than the limit of {limits.max_replicates:,}"
             faults.append(Fault(f"validation.{name}.n", message))
     if faults:

@@ -31,8 +31,9 @@ REGISTRIES: dict[str, Registry[Any]] = {
 }
 # How the code of a plugin names its file, so that a traceback can be told to be in one.
 MARK = "<plugin "
-# Name and content of every loaded file by its SHA-256.
+# Name and content of every loaded file by its SHA-256, and what it entered.
 _loaded: dict[str, tuple[str, bytes]] = {}
+_plugins: "dict[str, Plugin]" = {}
 _loading = threading.Lock()
 
 
@@ -50,6 +51,7 @@ class Plugin:
             for name in names:
                 REGISTRIES[kind].remove(name)
         _loaded.pop(self.sha256, None)
+        _plugins.pop(self.sha256, None)
 
 
 def load_plugins(paths: Iterable[Path]) -> list[Plugin]:
@@ -74,11 +76,17 @@ class LoadedPlugins:
         return cls({digest: _loaded[digest] for digest in known if digest is not None})
 
     def __call__(self) -> None:
-        """Load those that this process does not have yet."""
+        """Let this process have them and no others: an older version gives its names free."""
         with _loading:
+            for plugin in [each for each in _plugins.values() if each.sha256 not in self.sources]:
+                plugin.unload()
             for digest, (name, source) in self.sources.items():
                 if digest not in _loaded:
                     _enter(name, source)
+
+    def explain(self, fault: BaseException) -> str | None:
+        """Return where in a plugin an error came up; None where it was not in one."""
+        return explain(fault)
 
 
 def _load(path: Path) -> Plugin:
@@ -101,7 +109,7 @@ def _enter(name: str, source: bytes) -> Plugin:
     plugin = _entered(before, digest, name)
     if not any(plugin.components.values()):
         raise ConfigError.of("plugins", f"{name} registers no component")
-    _loaded[digest] = (name, source)
+    _loaded[digest], _plugins[digest] = (name, source), plugin
     return plugin
 
 

@@ -41,8 +41,9 @@ class Params(Strict):
 class Registry(Generic[T]):
     """Components of one kind by name, each with the model of its parameters."""
 
-    def __init__(self, kind: str) -> None:
+    def __init__(self, kind: str, reserved: Iterable[str] = ()) -> None:
         self.kind = kind
+        self._reserved = frozenset(reserved)
         self._entries: dict[str, Callable[[], Entry[T]]] = {}
         self._sources: dict[str, str] = {}
 
@@ -60,6 +61,9 @@ class Registry(Generic[T]):
     def register_lazily(self, entries: Mapping[str, Callable[[], Entry[T]]]) -> None:
         """Enter components whose class and model are made when they are first asked for."""
         for name, make in entries.items():
+            if name in self._reserved:
+                message = f"no {self.kind} can be called {name!r}"
+                raise ValueError(message)
             if name in self._entries:
                 message = f"the {self.kind} {name!r} is registered twice"
                 raise ValueError(message)

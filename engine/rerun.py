@@ -6,7 +6,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from engine.config import Limits
-from engine.execution import BarLoop, simulate
+from engine.execution import BarLoop, SlippageCoefficients, simulate
 from engine.features import IndicatorInput
 from engine.plan import RunPlan, make_plan
 from engine.records import Candles, Execution
@@ -28,6 +28,9 @@ class Rerun:
         self._plan = dataclasses.replace(plan, kept=())  # no weight depends on what is only kept
         self._periods = periods
         self._kernel = kernel
+        self._slippage = self._plan.slippage
+        if self._slippage is not None and self._plan.plugins:
+            self._slippage = _FreshSlippage(self._plan)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Return how to make it again elsewhere."""
@@ -42,14 +45,14 @@ class Rerun:
         """Return the target weights (n_bars,) of the run's components on other candles.
 
         A plugin's component may keep something from one call to the next, so each call has its
-        own; ours keep nothing.
+        own (slippage models too); ours keep nothing.
         """
         plan = _planned(self._plan.config.to_json()) if self._plan.plugins else self._plan
         return compute_targets(plan, IndicatorInput(candles, self._periods), _never).weights
 
     def bar_loop(self) -> BarLoop:
         """Return a bar loop for one thread."""
-        return BarLoop(self.execution, self._plan.slippage, self._kernel)
+        return BarLoop(self.execution, self._slippage, self._kernel)
 
     def simulate(self, candles: Candles, weights: "Floats", *, flatten: bool) -> Execution:
         """Return a fresh run of the loop, closing at the last bar's close if ``flatten``."""
@@ -57,11 +60,26 @@ class Rerun:
             candles,
             weights,
             self.execution.model_copy(update={"auto_flatten_end": flatten}),
-            self._plan.slippage,
+            self._slippage,
             check_cancelled=_never,
             report_progress=lambda _: None,
             kernel=self._kernel,
         )
+
+
+class _FreshSlippage:
+    """A plugin's slippage model, built anew for each market, so that it can keep nothing."""
+
+    def __init__(self, plan: RunPlan) -> None:
+        assert plan.slippage is not None
+        self.needs_volume = plan.slippage.needs_volume
+        self._raw = plan.config.to_json()
+
+    def coefficients(self, candles: Candles) -> SlippageCoefficients:
+        """Return the coefficients of every bar."""
+        model = _planned(self._raw).slippage
+        assert model is not None
+        return model.coefficients(candles)
 
 
 def _never() -> None:

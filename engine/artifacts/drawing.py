@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -67,3 +67,19 @@ def decimals(span: float) -> int:
 def title(axes: "Axes", text: str) -> None:
     """Write a panel's title above its left end."""
     axes.set_title(text, loc="left", fontsize=9.5, color=INK, pad=4)
+
+
+def date_axis(axes: "Axes", fewest: int, most: int) -> None:
+    """Number the time axis, with between ``fewest`` and ``most`` ticks where it can be."""
+    import matplotlib.dates  # noqa: PLC0415  # 0.4 s, and few need it
+
+    dates: Any = matplotlib.dates
+    locator = dates.AutoDateLocator(minticks=fewest, maxticks=most)
+    # Numbers only: the names of months depend on the locale.
+    formats = ["%Y", "%Y-%m", "%m-%d", "%H:%M", "%H:%M", "%S.%f"]
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(
+        dates.ConciseDateFormatter(
+            locator, formats=formats, zero_formats=formats, show_offset=False
+        )
+    )

@@ -16,6 +16,7 @@ from engine.artifacts.drawing import (
     MUTED,
     SHORT,
     STRATEGY,
+    date_axis,
     days_of,
     decimals,
     sample_bars,
@@ -154,21 +155,7 @@ def _draw_position(axes: "Axes", result: BacktestResult) -> None:
 
 
 def _draw_time_axis(panels: "list[Axes]") -> None:
-    import matplotlib.dates  # noqa: PLC0415  # as in draw
-
-    dates: Any = matplotlib.dates
-    locator = dates.AutoDateLocator(minticks=5, maxticks=12)
-    # Numbers only: the names of months depend on the locale.
-    formats = ["%Y", "%Y-%m", "%m-%d", "%H:%M", "%H:%M", "%S.%f"]
-    panels[0].xaxis.set_major_locator(locator)
-    panels[0].xaxis.set_major_formatter(
-        dates.ConciseDateFormatter(
-            locator,
-            formats=formats,
-            zero_formats=formats,
-            show_offset=False,  # the title tells the dates
-        )
-    )
+    date_axis(panels[0], 5, 12)  # the title tells the dates
     panels[0].margins(x=0.01)
     for panel in panels:
         for spine in ("top", "right"):

@@ -13,6 +13,7 @@ from engine.artifacts.drawing import (
     MUTED,
     SHORT,
     STRATEGY,
+    date_axis,
     days_of,
     sample_bars,
     scale,
@@ -45,12 +46,14 @@ def _draw_permutation(axes: "Axes", report: ValidationReport) -> None:
     found = report.document
     name = STATISTICS[found["statistic"]]
     if found["p_value"] is None:
-        title(axes, f"Random markets: {REASONS.get(found['reason'], 'undefined')}")
+        title(axes, f"No verdict on luck: {REASONS.get(found['reason'], 'undefined')}")
     else:
-        title(axes, chance_in_words(found["p_value"], found["n"]).capitalize())
+        said = chance_in_words(found["p_value"], found["n"], found["method"])
+        title(axes, said.capitalize())
     _histogram(axes, found["histogram"], BENCHMARK)
     _mark(axes, found["observed"], f"{name} of this run")
-    _finish(axes, f"{name} in {found['n']:,} random markets")
+    where = "random markets" if found["method"] == "bars" else "shifts, only approximate"
+    _finish(axes, f"{name} in {found['n']:,} {where}")
 
 
 def _draw_bootstrap(axes: "Axes", report: ValidationReport) -> None:
@@ -61,7 +64,10 @@ def _draw_bootstrap(axes: "Axes", report: ValidationReport) -> None:
         title(axes, f"Sharpe interval: {REASONS.get(found['reason'], 'undefined')}")
     else:
         low, high = interval
-        title(axes, f"Sharpe between {low:.2f} and {high:.2f} ({found['confidence']:.0%} interval)")
+        title(
+            axes,
+            f"Sharpe between {low:.2f} and {high:.2f} ({100 * found['confidence']:g}% interval)",
+        )
         axes.axvspan(low, high, color=STRATEGY, alpha=0.10, linewidth=0)
     _histogram(axes, found["histogram"], BENCHMARK)
     _mark(axes, found["sharpe"]["estimate"], "Sharpe of this run")
@@ -86,24 +92,9 @@ def _draw_stitched(axes: "Axes", result: BacktestResult, report: ValidationRepor
         axes.axvspan(*span, color=color, alpha=0.08, linewidth=0)
         axes.axvline(span[0], color=MUTED, linewidth=0.5)
     axes.axhline(result.config.execution.initial_cash, color=MUTED, linewidth=0.7, dashes=(4, 3))
-    _numeric_dates(axes)
+    date_axis(axes, 3, 6)
     won = round(found["positive_folds"] * found["n"])
     _finish(axes, f"{won} of {found['n']} folds made money")
-
-
-def _numeric_dates(axes: "Axes") -> None:
-    import matplotlib.dates  # noqa: PLC0415  # as in draw
-
-    dates: Any = matplotlib.dates
-    locator = dates.AutoDateLocator(minticks=3, maxticks=6)
-    # Numbers only: the names of months depend on the locale.
-    formats = ["%Y", "%Y-%m", "%m-%d", "%H:%M", "%H:%M", "%S.%f"]
-    axes.xaxis.set_major_locator(locator)
-    axes.xaxis.set_major_formatter(
-        dates.ConciseDateFormatter(
-            locator, formats=formats, zero_formats=formats, show_offset=False
-        )
-    )
 
 
 def _histogram(axes: "Axes", histogram: Any, color: str) -> None:

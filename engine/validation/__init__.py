@@ -6,13 +6,14 @@ from engine.validation import (  # they register
     permutation as _permutation,
     walk_forward as _walk_forward,
 )
-from engine.validation.causality import Targets, check_causality
+from engine.validation.causality import BAR_MOVE, Targets, check_causality
 from engine.validation.cluster import ClusterMapper
 from engine.validation.replicates import MappedReplicates, Mapper, ThreadMapper
 from engine.validation.scoring import REASONS, chance_in_words, p_value
 from engine.validation.test import Replicates, Subject, ValidationTest, as_report, validation_tests
 
 __all__ = [
+    "BAR_MOVE",
     "REASONS",
     "ClusterMapper",
     "MappedReplicates",

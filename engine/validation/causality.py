@@ -28,6 +28,7 @@ def check_causality(
     first_bar: int,
     seed: int,
     check_cancelled: CancelCheck,
+    bar_move: float = BAR_MOVE,
 ) -> Causality:
     """Return how many futures were tried, where none of them changed what came before it.
 
@@ -40,7 +41,12 @@ def check_causality(
     cuts = choose_cuts(len(candles), first_bar, seed)
     for cut in cuts:
         check_cancelled()
-        changed = recompute(another_future(candles, cut, seed))
+        changed = recompute(another_future(candles, cut, seed, bar_move))
+        if changed.keys() != computed.keys():
+            named = ", ".join(sorted(changed.keys() ^ computed.keys()))
+            raise LookaheadError(
+                f"look-ahead: whether there is {named} changes when only bars after {cut} do"
+            )
         for name, series in computed.items():
             differs = _differs(series[: cut + 2], changed[name][: cut + 2])
             if differs.any():
@@ -54,6 +60,8 @@ def check_causality(
 
 def choose_cuts(n_bars: int, first_bar: int, seed: int) -> list[int]:
     """Return up to four distinct bars from ``first_bar`` to ``n_bars - 2``, drawn from the seed."""
+    if first_bar > n_bars - 2:  # never defined, or too late: candles can be read from bar 0 on
+        first_bar = 0
     n_possible = n_bars - 1 - first_bar
     if n_possible <= N_CUTS:
         return list(range(first_bar, n_bars - 1))
@@ -61,16 +69,16 @@ def choose_cuts(n_bars: int, first_bar: int, seed: int) -> list[int]:
     return sorted(first_bar + int(offset) for offset in drawn)
 
 
-def another_future(candles: Candles, cut: int, seed: int) -> Candles:
+def another_future(candles: Candles, cut: int, seed: int, bar_move: float = BAR_MOVE) -> Candles:
     """Return the candles with the bars after ``cut`` as a random walk of 5 % a bar from its close.
 
-    Times and gap flags stay, volumes are drawn anew where they are known.
+    Or of half of ``bar_move``. Times and gap flags stay, volumes are drawn anew where they are known.
     """
     rng = generator(seed, "causality/future", cut)
     after = slice(cut + 1, None)
     n = len(candles) - cut - 1
     # Up and down by the same factor: without a drift a million bars stay within finite numbers.
-    up = 1.0 + BAR_MOVE * rng.random(n)
+    up = 1.0 + bar_move * rng.random(n)
     walk = np.cumprod(np.where(rng.random(n) < 0.5, up, 1.0 / up))
     close = candles.close.copy()
     close[after] = candles.close[cut] * walk

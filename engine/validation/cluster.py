@@ -12,16 +12,13 @@ import pickle
 import platform
 import queue
 import time
-from collections.abc import Callable
 from concurrent import futures
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
-import numpy as np
-
-from engine.errors import ClusterError, StudioError
+from engine.errors import ClusterError, PluginError, StudioError
 from engine.identity import code_version, environment
 from engine.records import CancelCheck
-from engine.validation.replicates import POLL_S, Report, portions
+from engine.validation.replicates import POLL_S, Report, assembled, portions
 from engine.validation.test import Task
 
 if TYPE_CHECKING:
@@ -54,14 +51,23 @@ def _lost() -> tuple[type[BaseException], ...]:
     return (OSError, scheduler.KilledWorker, *cancelled)
 
 
+class Preparation(Protocol):
+    """What a worker needs before it can take a task apart; it can be pickled."""
+
+    def __call__(self) -> None:
+        """Make the worker ready, such as by loading plugins."""
+
+    def explain(self, fault: BaseException) -> str | None:
+        """Return what a user should read of an error in a plugin, None for any other."""
+
+
 @functools.lru_cache(maxsize=2)
-def _task(pickled: bytes) -> Task:
+def _unpacked(pickled: bytes) -> tuple[Preparation | None, Task]:
     # What comes from the client that a worker serves is trusted: it may run anything here.
     first, rest = pickle.loads(pickled)  # noqa: S301
     if first is not None:
         first()
-    task: Task = pickle.loads(rest)  # noqa: S301
-    return task
+    return first, pickle.loads(rest)  # noqa: S301
 
 
 def _run_portion(pickled: bytes, start: int, stop: int, expected: dict[str, Any]) -> "Floats":
@@ -70,13 +76,23 @@ def _run_portion(pickled: bytes, start: int, stop: int, expected: dict[str, Any]
     if differing:
         named = ", ".join(f"{name} {differing[name]}" for name in sorted(differing))
         raise _OtherMachineError(named)
-    return _task(pickled).run(range(start, stop), lambda: None)
+    first, task = _unpacked(pickled)
+    try:
+        return task.run(range(start, stop), lambda: None)
+    except StudioError:
+        raise
+    except (Exception, SystemExit) as fault:
+        # Told here, where the traceback still is: elsewhere an OSError would look like the cluster's.
+        message = first.explain(fault) if first is not None else None
+        if message is None:
+            raise
+        raise PluginError(message) from None
 
 
 class ClusterMapper:
     """Maps on the workers of a scheduler; an ``engine.validation.Mapper``."""
 
-    def __init__(self, address: str, first: Callable[[], None] | None = None) -> None:
+    def __init__(self, address: str, first: Preparation | None = None) -> None:
         """Take a scheduler's address, and what each worker calls first, such as loading plugins."""
         self._address = address
         self._first = first
@@ -139,9 +155,13 @@ class ClusterMapper:
                 )
                 future.add_done_callback(finished.put)
                 submitted.append(future)
-            parts = len(submitted)
-            self._wait(finished, parts, check_cancelled, lambda done: report(min(done * size, n)))
-            return np.concatenate([future.result(timeout=CONNECT_S) for future in submitted])
+            count = len(submitted)
+            self._wait(finished, count, check_cancelled, lambda done: report(min(done * size, n)))
+            parts = list(portions(n, size))
+            rows = [future.result(timeout=CONNECT_S) for future in submitted]
+            return assembled(
+                {part.start: each for part, each in zip(parts, rows, strict=True)}, parts
+            )
         except StudioError:
             raise
         except _OtherMachineError as fault:

@@ -174,7 +174,14 @@ def slots_of(candles: Candles, calendar: str | None) -> "Integers":
     """
     if calendar is None or not is_intraday(candles):
         return np.zeros(len(candles), dtype=np.int64)
-    calendar_sessions = sessions_for(calendar, candles.ts)
-    session, _ = calendar_sessions.of_instants(candles.ts)
-    since_open: Integers = candles.ts - calendar_sessions.opens[np.maximum(session, 0)]
+    known = sessions_for(calendar, candles.ts)
+    before, inside = known.of_instants(candles.ts)
+    after = np.minimum(before + 1, len(known.opens) - 1)
+    before = np.maximum(before, 0)
+    # A bar outside belongs to the session that is nearer: one that begins before the open and
+    # holds it to the one that opens, one after the close to the one that closed.
+    until = np.abs(known.opens[after] - candles.ts)
+    since = np.abs(candles.ts - known.closes[before])
+    session = np.where(inside | (since < until), before, after)
+    since_open: Integers = candles.ts - known.opens[session]
     return since_open

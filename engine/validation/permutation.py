@@ -120,11 +120,12 @@ class _Room:
         self.loop = task.engine.bar_loop()
         self.kernel = load_kernel(self.loop.choice)
         self.permuted = PermutedMarkets(market, rows, self.loop.choice)
-        self.uniforms = np.empty((rows, 2 * n_moves))
+        # Weights and equity take the place of the random numbers once those are used up.
+        shared = np.zeros(2 * rows * n_bars)
+        self.uniforms = shared[: 2 * rows * n_moves].reshape(rows, 2 * n_moves)
+        self.weights, self.equity = shared.reshape(2, rows, n_bars)
         gaps, bars = (np.empty((rows, n_moves), dtype=np.int64) for _ in range(2))
         self.orders = (gaps, bars)
-        self.weights = np.zeros((rows, n_bars))
-        self.equity = np.empty((rows, n_bars))
 
 
 def _usable(candles: Candles) -> bool:

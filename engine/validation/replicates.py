@@ -6,7 +6,7 @@ of threads nor the size of the portions can change a result.
 
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import numpy as np
 
-from engine.errors import RunCancelled
+from engine.errors import PluginError, RunCancelled
 from engine.records import CancelCheck
 from engine.validation.test import Task
 
@@ -50,6 +50,29 @@ def portions(n: int, size: int) -> Iterator[range]:
     """Yield 0 … n - 1 in consecutive parts of at most ``size``."""
     for start in range(0, n, size):
         yield range(start, min(start + size, n))
+
+
+def assembled(rows: "Mapping[int, object]", parts: Iterable[range]) -> "Floats":
+    """Return the rows of all portions, by their first number, one after another.
+
+    Raises
+        PluginError where a portion is not one row of numbers for each of its replicates: a result
+        without some of them would be a wrong one.
+    """
+    whole = []
+    for part in parts:
+        found = rows[part.start]
+        good = isinstance(found, np.ndarray) and found.ndim == 2 and found.dtype.kind in "fiu"
+        if not good or found.shape != (len(part), whole[0].shape[1] if whole else found.shape[1]):
+            message = (
+                "the task of a validation test must give one row of numbers for each replicate"
+            )
+            raise PluginError(message)
+        whole.append(found)
+    if not whole:
+        message = "a validation test must ask for at least one replicate"
+        raise PluginError(message)
+    return np.concatenate(whole)
 
 
 class Mapper(Protocol):
@@ -121,7 +144,7 @@ class ThreadMapper:
                 report(done)
         finally:
             work.stop()
-        return np.concatenate([rows[start] for start in sorted(rows)])
+        return assembled(rows, portions(n, size))
 
 
 class _Work:

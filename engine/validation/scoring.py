@@ -105,15 +105,16 @@ def p_value(observed: float, replicates: "Floats") -> Measured:
     return Measured((1 + as_good) / (len(counted) + 1))
 
 
-def chance_in_words(p: float, n: int) -> str:
-    """Return what a p-value from ``n`` random markets says to a person."""
+def chance_in_words(p: float, n: int, method: str = "bars") -> str:
+    """Return what a p-value from ``n`` replicates of a permutation says to a person."""
+    many = "random markets" if method == "bars" else "shifts of the position"
     if p * (n + 1) < 1.5:
-        return f"none of {n:,} random markets did as well"
-    if p <= 0.5:
-        return f"1 in {1.0 / p:.0f} random markets did as well"
+        return f"none of {n:,} {many} did as well"
+    if p <= 0.25:
+        return f"1 in {1.0 / p:.0f} {many} did as well"
     if p < 0.95:
-        return f"{10.0 * p:.0f} in 10 random markets did as well"
-    return "nearly every random market did as well"
+        return f"{10.0 * p:.0f} in 10 {many} did as well"
+    return f"nearly all {many} did as well"
 
 
 def p_value_error(p: float, n: int) -> float:

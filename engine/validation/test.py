@@ -4,6 +4,7 @@ A test is called on the run's own thread; its tasks run on others, in other proc
 machines, and draw from streams that depend on the replicate's number alone.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -78,6 +79,10 @@ class Replicates(Protocol):
     def check_cancelled(self) -> CancelCheck:
         """Return what a test calls now and then while it works without replicates."""
 
+    @property
+    def report(self) -> Callable[[int, int], None]:
+        """Return what a test tells how much of its other work is done, and of how much."""
+
     def __call__(self, task: Task, n: int) -> "Floats":
         """Return the rows of all replicates in the order of their numbers, (n, n_columns)."""
 
@@ -89,7 +94,8 @@ class ValidationTest(Protocol):
         """Return what the test found; every undefined number is None and has a reason."""
 
 
-validation_tests: Registry[ValidationTest] = Registry("validation test")
+# The one word beside tests' names in a configuration's "validation".
+validation_tests: Registry[ValidationTest] = Registry("validation test", reserved={"statistic"})
 
 
 def as_report(name: str, report: object) -> ValidationReport:
@@ -99,9 +105,10 @@ def as_report(name: str, report: object) -> ValidationReport:
         PluginError where it is anything else, or holds NaN or infinity.
     """
     try:
-        assert isinstance(report, ValidationReport)
+        if not isinstance(report, ValidationReport):
+            raise TypeError
         json_bytes([report.document, report.headline])
-    except (AssertionError, TypeError, ValueError) as fault:
+    except (TypeError, ValueError) as fault:
         message = f"the validation test {name} must return a report of finite JSON values"
         raise PluginError(message) from fault
     return report

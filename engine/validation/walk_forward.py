@@ -50,11 +50,11 @@ def folds_of(
 
 @dataclass(frozen=True, eq=False)
 class Segment:
-    """A fresh run over bars [start, end), flattened at the end."""
+    """A fresh run over bars [start, end), flattened at the end; what is kept of it."""
 
     start: int
     end: int
-    returns: "Floats"
+    mean_return: float
     total_return: float
     sharpe: Measured
     trade_count: int
@@ -104,15 +104,18 @@ class WalkForward:
             document |= nothing | {"folds": [], "efficiency": None, "reason": "too_few_bars"}
             document["histogram"] = histogram(np.empty(0))
             return ValidationReport(document, {"walk_forward_sharpe": None})
-        pairs = []
-        for fold in folds:
-            before, after = (self._segment(subject, *at, replicates) for at in _stretches(fold))
+        pairs, stretches = [], []
+        for done, fold in enumerate(folds, 1):
+            before, _ = self._segment(subject, *fold.in_sample, replicates)
+            after, returns = self._segment(subject, *fold.out_of_sample, replicates)
             pairs.append((before, after))
+            stretches.append(returns)
+            replicates.report(done, params.folds)
         document["folds"] = [
             {"in_sample": b.document(subject.candles), "out_of_sample": a.document(subject.candles)}
             for b, a in pairs
         ]
-        stitched = np.concatenate([after.returns for _, after in pairs])
+        stitched = np.concatenate(stretches)
         score = _score(subject)
         ratio = score.of_returns(stitched)
         equity = compounded(stitched) * subject.initial_cash
@@ -134,20 +137,23 @@ class WalkForward:
             document, {"walk_forward_sharpe": ratio.value}, curve=(bars, equity)
         )
 
-    def _segment(self, subject: Subject, start: int, end: int, replicates: Replicates) -> Segment:
+    def _segment(
+        self, subject: Subject, start: int, end: int, replicates: Replicates
+    ) -> "tuple[Segment, Floats]":
         replicates.check_cancelled()
         part = subject.candles.part(slice(start, end))
         execution = subject.engine.simulate(part, subject.weights[start:end], flatten=True)
         equity, initial = execution.curve.equity, subject.initial_cash
         returns = per_bar_returns(equity, initial)
-        return Segment(
+        segment = Segment(
             start=start,
             end=end,
-            returns=returns,
+            mean_return=float(returns.mean()),
             total_return=float(equity[-1]) / initial - 1.0,
             sharpe=_score(subject).of_returns(returns),
             trade_count=int(np.count_nonzero(~execution.trades.open)),
         )
+        return segment, returns
 
 
 def _stretches(fold: Fold) -> tuple[tuple[int, int], tuple[int, int]]:
@@ -177,6 +183,6 @@ def _decay(pairs: list[tuple[Segment, Segment]]) -> dict[str, Any]:
 
 def _efficiency(pairs: list[tuple[Segment, Segment]], periods: float) -> Measured:
     """Return Σ out-of-sample mean(r) P / Σ in-sample mean(r) P."""
-    before = sum(float(segment.returns.mean()) * periods for segment, _ in pairs)
-    after = sum(float(segment.returns.mean()) * periods for _, segment in pairs)
+    before = sum(segment.mean_return * periods for segment, _ in pairs)
+    after = sum(segment.mean_return * periods for _, segment in pairs)
     return null("in_sample_not_positive") if before <= 0 else Measured(after / before).finite()
