@@ -64,10 +64,8 @@ def _draw_bootstrap(axes: "Axes", report: ValidationReport) -> None:
         title(axes, f"Sharpe interval: {REASONS.get(found['reason'], 'undefined')}")
     else:
         low, high = interval
-        title(
-            axes,
-            f"Sharpe between {low:.2f} and {high:.2f} ({100 * found['confidence']:g}% interval)",
-        )
+        percent = f"{100 * found['confidence']:g}%"
+        title(axes, f"Sharpe between {low:.2f} and {high:.2f} ({percent} interval)")
         axes.axvspan(low, high, color=STRATEGY, alpha=0.10, linewidth=0)
     _histogram(axes, found["histogram"], BENCHMARK)
     _mark(axes, found["sharpe"]["estimate"], "Sharpe of this run")

@@ -59,7 +59,10 @@ def check_causality(
 
 
 def choose_cuts(n_bars: int, first_bar: int, seed: int) -> list[int]:
-    """Return up to four distinct bars from ``first_bar`` to ``n_bars - 2``, drawn from the seed."""
+    """Return up to four distinct bars from ``first_bar`` to ``n_bars - 2``, drawn from the seed.
+
+    From bar 0 on where ``first_bar`` lies beyond them.
+    """
     if first_bar > n_bars - 2:  # never defined, or too late: candles can be read from bar 0 on
         first_bar = 0
     n_possible = n_bars - 1 - first_bar
@@ -72,7 +75,7 @@ def choose_cuts(n_bars: int, first_bar: int, seed: int) -> list[int]:
 def another_future(candles: Candles, cut: int, seed: int, bar_move: float = BAR_MOVE) -> Candles:
     """Return the candles with the bars after ``cut`` as a random walk of 5 % a bar from its close.
 
-    Or of half of ``bar_move``. Times and gap flags stay, volumes are drawn anew where they are known.
+    Or by half of ``bar_move``. Times and gap flags stay, known volumes are drawn anew.
     """
     rng = generator(seed, "causality/future", cut)
     after = slice(cut + 1, None)

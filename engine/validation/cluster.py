@@ -82,7 +82,7 @@ def _run_portion(pickled: bytes, start: int, stop: int, expected: dict[str, Any]
     except StudioError:
         raise
     except (Exception, SystemExit) as fault:
-        # Told here, where the traceback still is: elsewhere an OSError would look like the cluster's.
+        # Told here, where its traceback is: elsewhere an OSError would look like the cluster's.
         message = first.explain(fault) if first is not None else None
         if message is None:
             raise
@@ -157,11 +157,8 @@ class ClusterMapper:
                 submitted.append(future)
             count = len(submitted)
             self._wait(finished, count, check_cancelled, lambda done: report(min(done * size, n)))
-            parts = list(portions(n, size))
             rows = [future.result(timeout=CONNECT_S) for future in submitted]
-            return assembled(
-                {part.start: each for part, each in zip(parts, rows, strict=True)}, parts
-            )
+            return assembled(rows, portions(n, size))
         except StudioError:
             raise
         except _OtherMachineError as fault:

@@ -6,7 +6,7 @@ of threads nor the size of the portions can change a result.
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -52,21 +52,18 @@ def portions(n: int, size: int) -> Iterator[range]:
         yield range(start, min(start + size, n))
 
 
-def assembled(rows: "Mapping[int, object]", parts: Iterable[range]) -> "Floats":
-    """Return the rows of all portions, by their first number, one after another.
+def assembled(rows: "Iterable[Floats]", parts: Iterable[range]) -> "Floats":
+    """Return the rows of all portions, one after another.
 
     Raises
         PluginError where a portion is not one row of numbers for each of its replicates: a result
         without some of them would be a wrong one.
     """
-    whole = []
-    for part in parts:
-        found = rows[part.start]
+    whole: list[Floats] = []
+    for found, part in zip(rows, parts, strict=True):
         good = isinstance(found, np.ndarray) and found.ndim == 2 and found.dtype.kind in "fiu"
-        if not good or found.shape != (len(part), whole[0].shape[1] if whole else found.shape[1]):
-            message = (
-                "the task of a validation test must give one row of numbers for each replicate"
-            )
+        if not good or found.shape != (len(part), (whole or [found])[0].shape[1]):
+            message = "the task of a validation test must give a row of numbers for each replicate"
             raise PluginError(message)
         whole.append(found)
     if not whole:
@@ -144,7 +141,7 @@ class ThreadMapper:
                 report(done)
         finally:
             work.stop()
-        return assembled(rows, portions(n, size))
+        return assembled([rows[start] for start in sorted(rows)], portions(n, size))
 
 
 class _Work:

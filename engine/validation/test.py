@@ -104,11 +104,11 @@ def as_report(name: str, report: object) -> ValidationReport:
     Raises
         PluginError where it is anything else, or holds NaN or infinity.
     """
+    message = f"the validation test {name} must return a report of finite JSON values"
+    if not isinstance(report, ValidationReport):
+        raise PluginError(message)
     try:
-        if not isinstance(report, ValidationReport):
-            raise TypeError
         json_bytes([report.document, report.headline])
     except (TypeError, ValueError) as fault:
-        message = f"the validation test {name} must return a report of finite JSON values"
         raise PluginError(message) from fault
     return report

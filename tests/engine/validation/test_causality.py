@@ -110,10 +110,17 @@ def test_what_ships_passes(strategy: str, sizing: str) -> None:
 
 @pytest.mark.parametrize(
     ("n_bars", "first_bar", "cuts"),
-    [(1, 0, []), (2, 0, [0]), (10, 10, []), (10, 6, [6, 7, 8]), (10, 5, [5, 6, 7, 8])],
+    [
+        (1, 0, []),
+        (2, 0, [0]),
+        (5, 5, [0, 1, 2, 3]),
+        (4, 3, [0, 1, 2]),
+        (10, 6, [6, 7, 8]),
+        (10, 5, [5, 6, 7, 8]),
+    ],
 )
 def test_as_many_cuts_as_fit(n_bars: int, first_bar: int, cuts: list[int]) -> None:
-    """Few bars have few cuts, from the first bar with every feature to the last but one."""
+    """Few bars have few cuts, from the first bar with every feature, or all, to the last but one."""
     assert choose_cuts(n_bars, first_bar, 0) == cuts
 
 
