@@ -52,7 +52,7 @@ def portions(n: int, size: int) -> Iterator[range]:
         yield range(start, min(start + size, n))
 
 
-def assembled(rows: "Iterable[Floats]", parts: Iterable[range]) -> "Floats":
+def assembled(rows: Iterable[Any], parts: Iterable[range]) -> "Floats":
     """Return the rows of all portions, one after another.
 
     Raises

@@ -49,7 +49,7 @@ class UpDays:
 class Numbers:
     fails: bool
     def run(self, numbers, check_cancelled):
-        if self.fails and 7 in numbers: raise ZeroDivisionError("seven")
+        if self.fails and 7 in numbers: open("/no/such/factors.csv")
         return np.array([[float(number)] for number in numbers])
 
 @validation_tests.register("numbers", Params)
@@ -151,7 +151,7 @@ def test_a_cluster_gives_the_same_bytes(connect: Callable[..., ClusterMapper]) -
 
 
 def test_plugins_go_along(connect: Callable[..., ClusterMapper], tmp_path: Path) -> None:
-    """Workers load the plugins of the run; a task's own error is the plugin's, with its line."""
+    """Workers load the run's plugins, edited ones too; a task's error is told with its line."""
     file = tmp_path / "mine.py"
     file.write_text(PLUGIN, encoding="utf-8")
     (plugin,) = load_plugins([file])
@@ -160,8 +160,13 @@ def test_plugins_go_along(connect: Callable[..., ClusterMapper], tmp_path: Path)
         mapper = connect(LoadedPlugins.here())
         assert documents(raw, mapper) == locally(raw)
         assert b'"sum": 190.0' in documents(raw, mapper)[1]
-        with pytest.raises(PluginError, match=r"mine.py, line 20: ZeroDivisionError: seven"):
+        with pytest.raises(PluginError, match=r"mine.py, line 20: FileNotFoundError"):
             documents(raw | {"seed": 13}, mapper)
+        plugin.unload()
+        file.write_text(PLUGIN.replace('"sum": ', '"edited": '), encoding="utf-8")
+        (plugin,) = load_plugins([file])
+        edited = documents(raw, connect(LoadedPlugins.here()))
+        assert b'"edited": 190.0' in edited[1]
     finally:
         plugin.unload()
 
