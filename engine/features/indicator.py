@@ -155,9 +155,14 @@ def _size(columns: "dict[str, Floats]") -> int:
 
 def first_defined_bar(columns: "Iterable[Floats]", n_bars: int) -> int:
     """Return the first bar at which every column is non-null; 0 for none, n_bars for never."""
-    defined = np.ones(n_bars, dtype=np.bool_)
-    for column in columns:
-        defined &= ~np.isnan(column)
+    if n_bars == 0:
+        return 0
+    null = [np.isnan(column) for column in columns]
+    # Before the last of the columns to begin there is none with all of them.
+    begins = max((int(np.argmin(column)) for column in null), default=0)
+    if not any(column[begins] for column in null):
+        return begins
+    defined = ~np.logical_or.reduce(null)
     return int(np.argmax(defined)) if defined.any() else n_bars
 
 

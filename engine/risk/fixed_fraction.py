@@ -47,4 +47,4 @@ class FixedFraction:
 
     def sizes(self, view: SizingView) -> "Floats":
         """Return ``fraction`` for every bar."""
-        return np.broadcast_to(np.float64(self.params.fraction), len(view.signals))
+        return np.full(len(view.signals), self.params.fraction)

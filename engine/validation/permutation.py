@@ -9,8 +9,9 @@ import numpy as np
 
 from engine.config import PermutationConfig
 from engine.data import is_all_week, local_days
+from engine.execution import Markets
 from engine.metrics import Measured, null
-from engine.records import CancelCheck, Candles, RunWarning, ValidationReport
+from engine.records import CancelCheck, RunWarning, ValidationReport
 from engine.streams import Streams, generator
 from engine.validation.market import (
     Market,
@@ -32,7 +33,7 @@ from engine.validation.scoring import (
 from engine.validation.test import Engine, Replicates, Subject, validation_tests
 
 if TYPE_CHECKING:
-    from engine.records import Floats
+    from engine.records import Booleans, Floats
 
 NAME = "permutation"
 NULLS = {
@@ -97,11 +98,11 @@ class PermutedBars:
         choice = room.loop.choice
         self.shuffle.draw(room.uniforms, room.orders, rows, choice, check_cancelled)
         room.permuted.rebuild(room.orders, rows, check_cancelled)
-        markets, usable = room.permuted.markets.first(rows), np.zeros(rows, dtype=np.bool_)
+        markets = room.permuted.markets.first(rows)
+        usable = _usable(markets)
         with turn:
             for row, candles in enumerate(markets.rows):
                 check_cancelled()
-                usable[row] = _usable(candles)
                 weights[row] = self.engine.weights(candles) if usable[row] else 0.0
         room.loop.replay(markets, weights, equity, check_cancelled)
         scores = self.score.of_curves(equity, self.first_bar, room.kernel)
@@ -128,9 +129,13 @@ class _Room:
         self.orders = (gaps, bars)
 
 
-def _usable(candles: Candles) -> bool:
-    """Tell whether a permuted market has stayed within the finite numbers."""
-    return bool(candles.low.min() > 0 and candles.high.max() < math.inf)
+def _usable(markets: Markets) -> "Booleans":
+    """Tell which permuted markets have stayed within the finite numbers."""
+    low, high = (
+        x.reshape(len(markets.rows), -1) for x in (markets.joined.low, markets.joined.high)
+    )
+    inside: Booleans = (low.min(axis=1) > 0) & (high.max(axis=1) < math.inf)
+    return inside
 
 
 @dataclass(frozen=True, eq=False)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 POLL_S = 0.05
 # Portions are small enough to be cancelled and reported often, large enough to cost nothing.
-PORTIONS = 32
+PORTIONS = 16
 MAX_PORTION = 128
 # Values in one array of a batch: what stays in a processor's cache while rows are worked on.
 BATCH_VALUES = 40_000
