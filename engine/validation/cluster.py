@@ -11,7 +11,9 @@ import logging
 import pickle
 import platform
 import queue
+import threading
 import time
+from collections.abc import Iterator
 from concurrent import futures
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
@@ -61,32 +63,62 @@ class Preparation(Protocol):
         """Return what a user should read of an error in a plugin, None for any other."""
 
 
+class _Worker:
+    """What a worker process is ready for: one preparation at a time, however many threads."""
+
+    def __init__(self) -> None:
+        self._ready_for: bytes | None = None
+        self._busy = 0
+        self._changed = threading.Condition()
+
+    @contextlib.contextmanager
+    def ready(self, pickled: bytes) -> Iterator[Preparation | None]:
+        """Make the process ready and keep it so; wait while it is busy with other plugins."""
+        # What comes from the client that a worker serves is trusted: it may run anything here.
+        first: Preparation | None = pickle.loads(pickled)  # noqa: S301
+        with self._changed:
+            self._changed.wait_for(lambda: not self._busy or self._ready_for == pickled)
+            if first is not None and self._ready_for != pickled:
+                first()
+            self._ready_for = pickled
+            self._busy += 1
+        try:
+            yield first
+        finally:
+            with self._changed:
+                self._busy -= 1
+                self._changed.notify_all()
+
+
+_worker = _Worker()
+
+
 @functools.lru_cache(maxsize=2)
-def _unpacked(pickled: bytes) -> tuple[Preparation | None, Task]:
-    # What comes from the client that a worker serves is trusted: it may run anything here.
-    first, rest = pickle.loads(pickled)  # noqa: S301
-    if first is not None:
-        first()
-    return first, pickle.loads(rest)  # noqa: S301
+def _task(pickled: bytes) -> Task:
+    task: Task = pickle.loads(pickled)  # noqa: S301  # as above
+    return task
 
 
-def _run_portion(pickled: bytes, start: int, stop: int, expected: dict[str, Any]) -> "Floats":
+def _run_portion(
+    pickled: tuple[bytes, bytes], start: int, stop: int, expected: dict[str, Any]
+) -> "Floats":
     """Return the rows of replicates ``start`` … ``stop`` - 1; runs on a worker."""
     differing = {name: x for name, x in fingerprint().items() if expected.get(name) != x}
     if differing:
         named = ", ".join(f"{name} {differing[name]}" for name in sorted(differing))
         raise _OtherMachineError(named)
-    first, task = _unpacked(pickled)
-    try:
-        return task.run(range(start, stop), lambda: None)
-    except StudioError:
-        raise
-    except (Exception, SystemExit) as fault:
-        # Told here, where its traceback is: elsewhere an OSError would look like the cluster's.
-        message = first.explain(fault) if first is not None else None
-        if message is None:
+    preparation, task = pickled
+    with _worker.ready(preparation) as first:
+        try:
+            return _task(task).run(range(start, stop), lambda: None)
+        except StudioError:
             raise
-        raise PluginError(message) from None
+        except (Exception, SystemExit) as fault:
+            # Told here, where its traceback is: elsewhere an OSError would look like the cluster's.
+            message = first.explain(fault) if first is not None else None
+            if message is None:
+                raise
+            raise PluginError(message) from None
 
 
 class ClusterMapper:
@@ -143,12 +175,9 @@ class ClusterMapper:
         client = self._client
         try:
             size, finished = self._portion(n), queue.SimpleQueue[Any]()
-            shared = client.scatter(
-                pickle.dumps((self._first, pickle.dumps(task))),
-                broadcast=True,
-                hash=False,
-                timeout=CONNECT_S,
-            )
+            pickled = (pickle.dumps(self._first), pickle.dumps(task))
+            # In a list: scatter takes a tuple for several things.
+            (shared,) = client.scatter([pickled], broadcast=True, hash=False, timeout=CONNECT_S)
             for part in portions(n, size):
                 future = client.submit(
                     _run_portion, shared, part.start, part.stop, fingerprint(), pure=False

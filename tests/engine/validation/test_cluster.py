@@ -1,12 +1,14 @@
 """The same replicates on a cluster: two workers on loopback, and what goes wrong with them."""
 
+import pickle
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -250,6 +252,46 @@ def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(ClusterError, match="the extra 'cluster' is not installed"):
         ClusterMapper("tcp://127.0.0.1:9").map(Never(), 1, lambda: None, lambda _: None)
+
+
+class Ready:
+    """A preparation that notes when it is made, and who works meanwhile."""
+
+    made: ClassVar[list[str]] = []
+    working: ClassVar[set[str]] = set()
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __call__(self) -> None:
+        assert not self.working
+        self.made.append(self.name)
+
+    def explain(self, fault: BaseException) -> str | None:
+        return f"explained {fault}" if self.name else None
+
+
+def test_a_worker_is_ready_for_one_version_at_a_time() -> None:
+    """Portions that need other plugins wait for each other; those that need the same do not."""
+    worker, together = cluster._Worker(), threading.Barrier(2, timeout=20)
+
+    def work(name: str) -> None:
+        with worker.ready(pickle.dumps(Ready(name))):
+            Ready.working.add(name)
+            together.wait()  # both of one version are inside at once
+            assert Ready.working == {name}
+            together.wait()
+            Ready.working.discard(name)
+
+    for _ in range(3):
+        threads = [threading.Thread(target=work, args=(name,)) for name in "abab"]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(30)
+            assert not thread.is_alive()
+    assert len(Ready.made) <= 6
+    assert set(Ready.made) == {"a", "b"}
 
 
 class Never:
