@@ -46,10 +46,11 @@ class Plugin:
     components: dict[str, tuple[str, ...]]
 
     def unload(self) -> None:
-        """Take its components out of the registries again."""
+        """Take its components out of the registries again, those that are still there."""
         for kind, names in self.components.items():
             for name in names:
-                REGISTRIES[kind].remove(name)
+                if REGISTRIES[kind].source(name) == self.sha256:
+                    REGISTRIES[kind].remove(name)
         _loaded.pop(self.sha256, None)
         _plugins.pop(self.sha256, None)
 
