@@ -186,6 +186,7 @@ class BarLoop:
             stop = min(start + chunk, n)
             self.kernel.simulate(account, writer, self._terms, bars, written, start, stop)
             after_chunk(stop)
+            writer.n = 0  # there is room for the fills of one chunk, whether they were taken or not
         return account
 
     def _bars(self, markets: "Markets", weights: "Floats") -> Any:

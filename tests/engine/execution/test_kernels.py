@@ -263,3 +263,20 @@ def test_impact_by_participation_needs_a_known_volume() -> None:
         run_with(flat_candles(5), np.ones(5), config)
     assert [fault.field for fault in caught.value.faults] == ["execution.slippage_model"]
     assert len(run_with(flat_candles(5, volume=1e6), np.ones(5), config).fills) == 1
+
+
+def test_fills_that_nobody_takes_do_no_harm(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The room for fills is that of one chunk, and begins anew whether they were taken or not."""
+    monkeypatch.setattr(bar_loop, "CHUNK_BARS", 10)
+    candles = random_candles(np.random.default_rng(5), 400)
+    weights = np.where(np.arange(400) % 2, 0.5, -0.5)
+    loop = bar_loop.BarLoop(ExecutionConfig(zero_volume="fill"), None)
+    equity, unkept = np.empty(400), np.empty(0)
+    held: list[int] = []
+
+    def after_chunk(_: int) -> None:
+        held.append(len(loop.tape._columns["bar"]) - loop.tape._writer.n)
+
+    loop.run(candles, weights, (unkept, unkept, equity, unkept), after_chunk)
+    assert min(held) >= 0
+    assert len(held) == 40
