@@ -268,7 +268,5 @@ class _Tape:
         return self._writer
 
     def take(self) -> dict[str, Any]:
-        """Return a copy of the fills written since the last call, by column."""
-        taken = {name: column[: self._writer.n].copy() for name, column in self._columns.items()}
-        self._writer.n = 0
-        return taken
+        """Return a copy of the fills of the chunk, by column."""
+        return {name: column[: self._writer.n].copy() for name, column in self._columns.items()}

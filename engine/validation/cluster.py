@@ -4,7 +4,6 @@ A worker runs the engine that is installed there, so it must be this very one: a
 another lock file or another platform is refused by the worker itself, for every portion anew.
 """
 
-import asyncio
 import contextlib
 import functools
 import logging
@@ -14,7 +13,7 @@ import queue
 import threading
 import time
 from collections.abc import Iterator
-from concurrent import futures
+from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from engine.errors import ClusterError, PluginError, StudioError
@@ -47,9 +46,11 @@ def fingerprint() -> dict[str, Any]:
 @functools.cache
 def _lost() -> tuple[type[BaseException], ...]:
     """Return what comes up where workers or scheduler are no longer there."""
-    from distributed import client, scheduler  # noqa: PLC0415  # as in ClusterMapper
+    import asyncio  # noqa: PLC0415  # as in ClusterMapper
 
-    cancelled = (asyncio.CancelledError, futures.CancelledError, client.FutureCancelledError)
+    from distributed import client, scheduler  # noqa: PLC0415
+
+    cancelled = (asyncio.CancelledError, CancelledError, client.FutureCancelledError)
     return (OSError, scheduler.KilledWorker, *cancelled)
 
 
