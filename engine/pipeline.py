@@ -220,7 +220,6 @@ class PreparedRun:
         return compute_targets(
             self._plan,
             self._inputs(self.loaded.candles),
-            self._check_cancelled,
             cache=self._context.caches.features if self._context.caches else None,
             digest=self.loaded.digest,
             begin=self._begin,
@@ -252,10 +251,10 @@ class PreparedRun:
     def _other_targets(self, candles: Candles) -> dict[str, Any]:
         """Return the series of other candles, by components that have not seen the run's own."""
         fresh = make_plan(self.config.to_json(), self._context.limits)
-        return compute_targets(fresh, self._inputs(candles), self._check_cancelled).series()
+        return compute_targets(fresh, self._inputs(candles)).series()
 
     def _inputs(self, candles: Candles) -> IndicatorInput:
-        return IndicatorInput(candles, self.loaded.periods_per_year.value)
+        return IndicatorInput(candles, self.loaded.periods_per_year.value, self._check_cancelled)
 
     def _validate(
         self, targets: Targets, execution: Execution, metrics: Metrics

@@ -263,3 +263,7 @@ class BacktestResult:
 
 CancelCheck = Callable[[], None]
 """Raises ``RunCancelled`` where the run was asked to stop; long stages call it often."""
+
+
+def never_cancelled() -> None:
+    """Is the check of work that nobody can cancel."""

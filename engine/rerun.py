@@ -9,7 +9,7 @@ from engine.config import Limits
 from engine.execution import BarLoop, SlippageCoefficients, simulate
 from engine.features import IndicatorInput
 from engine.plan import RunPlan, make_plan
-from engine.records import Candles, Execution
+from engine.records import CancelCheck, Candles, Execution, never_cancelled
 from engine.targets import compute_targets
 
 if TYPE_CHECKING:
@@ -41,14 +41,15 @@ class Rerun:
         """Return which guise of the kernels the run uses."""
         return self.bar_loop().choice
 
-    def weights(self, candles: Candles) -> "Floats":
+    def weights(self, candles: Candles, check_cancelled: CancelCheck = never_cancelled) -> "Floats":
         """Return the target weights (n_bars,) of the run's components on other candles.
 
         A plugin's component may keep something from one call to the next, so each call has its
         own (slippage models too); ours keep nothing.
         """
         plan = _planned(self._plan.config.to_json()) if self._plan.plugins else self._plan
-        return compute_targets(plan, IndicatorInput(candles, self._periods), _never).weights
+        inputs = IndicatorInput(candles, self._periods, check_cancelled)
+        return compute_targets(plan, inputs).weights
 
     def bar_loop(self) -> BarLoop:
         """Return a bar loop for one thread."""
@@ -61,7 +62,7 @@ class Rerun:
             weights,
             self.execution.model_copy(update={"auto_flatten_end": flatten}),
             self._slippage,
-            check_cancelled=_never,
+            check_cancelled=never_cancelled,
             report_progress=lambda _: None,
             kernel=self._kernel,
         )
@@ -80,10 +81,6 @@ class _FreshSlippage:
         model = _planned(self._raw).slippage
         assert model is not None
         return model.coefficients(candles)
-
-
-def _never() -> None:
-    """Is asked whether the run was cancelled; the caller looks between its calls."""
 
 
 def _planned(raw: dict[str, Any]) -> RunPlan:

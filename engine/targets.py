@@ -12,7 +12,6 @@ from engine.features import (
     first_defined_bar,
 )
 from engine.plan import RunPlan
-from engine.records import CancelCheck
 from engine.risk import SizingView, target_weights
 from engine.strategy import StrategyView, compute_signals
 
@@ -43,7 +42,6 @@ class Targets:
 def compute_targets(
     plan: RunPlan,
     inputs: IndicatorInput,
-    check_cancelled: CancelCheck,
     *,
     cache: BoundedCache | None = None,
     digest: str = "",
@@ -53,7 +51,7 @@ def compute_targets(
     candles = inputs.candles
     begin("feature_compute")
     kept, for_strategy, for_sizing = (
-        compute_features(features, inputs, check_cancelled, cache, digest)
+        compute_features(features, inputs, inputs.check_cancelled, cache, digest)
         for features in (plan.kept, plan.strategy_features, plan.sizing_features)
     )
     begin("strategy")
@@ -62,6 +60,6 @@ def compute_targets(
     signals = compute_signals(plan.strategy, plan.config.strategy.name, view)
     begin("risk_sizing")
     first_bar = first_defined_bar(for_strategy.values(), len(candles))
-    sizing_view = SizingView(signals, for_sizing, shifted, first_bar)
+    sizing_view = SizingView(signals, for_sizing, shifted, first_bar, inputs.check_cancelled)
     weights = target_weights(plan.sizing, sizing_view, plan.config.risk.name)
     return Targets(kept, for_strategy | for_sizing, signals, weights)

@@ -9,7 +9,7 @@ import numpy as np
 
 from engine.caches import BoundedCache
 from engine.errors import ConfigError, DataError, PluginError
-from engine.records import CancelCheck, Candles, freeze
+from engine.records import CancelCheck, Candles, freeze, never_cancelled
 from engine.registry import Params, Registry
 
 if TYPE_CHECKING:
@@ -18,10 +18,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class IndicatorInput:
-    """What an indicator computes from: the candles and how many of them make a year."""
+    """What an indicator computes from: the candles and how many of them make a year.
+
+    One that takes long calls ``check_cancelled`` now and then.
+    """
 
     candles: Candles
     periods_per_year: float
+    check_cancelled: CancelCheck = never_cancelled
 
 
 class Indicator(Protocol):

@@ -7,6 +7,7 @@ import numpy as np
 from pydantic import Field
 
 from engine.features.indicator import IndicatorInput, indicators
+from engine.records import CancelCheck, never_cancelled
 from engine.registry import Params
 
 if TYPE_CHECKING:
@@ -15,7 +16,9 @@ if TYPE_CHECKING:
 CHUNK_VALUES = 1 << 18
 
 
-def rolling_mean_std(series: "Floats", length: int) -> "tuple[Floats, Floats]":
+def rolling_mean_std(
+    series: "Floats", length: int, check_cancelled: CancelCheck = never_cancelled
+) -> "tuple[Floats, Floats]":
     """Return mean and sample standard deviation (ddof 1) of each window of ``length`` values.
 
     Both (n,), NaN before the first full window. Each window is summed afresh, so no rounding is
@@ -29,6 +32,7 @@ def rolling_mean_std(series: "Floats", length: int) -> "tuple[Floats, Floats]":
     windows = np.lib.stride_tricks.sliding_window_view(series, length)
     step = max(1, CHUNK_VALUES // length)
     for start in range(0, len(windows), step):
+        check_cancelled()
         # A contiguous copy: on overlapping windows numpy may sum in another order.
         chunk = np.ascontiguousarray(windows[start : start + step])
         out = slice(start + length - 1, start + length - 1 + len(chunk))
@@ -61,6 +65,6 @@ class RealizedVol:
         volatility = np.full(len(close), np.nan)
         with np.errstate(over="ignore"):  # what is infinite makes the window null
             returns = close[1:] / close[:-1] - 1.0
-        _, std = rolling_mean_std(returns, self.params.length)
+        _, std = rolling_mean_std(returns, self.params.length, inputs.check_cancelled)
         volatility[1:] = std * math.sqrt(inputs.periods_per_year)
         return {"": volatility}

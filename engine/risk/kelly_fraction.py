@@ -63,7 +63,7 @@ class KellyFraction:
             return fraction
         with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is null
             known = view.signals[start - 2 : n - 2] * (close[start:] / close[start - 1 : -1] - 1.0)
-            mean, std = rolling_mean_std(known, self.params.lookback)
+            mean, std = rolling_mean_std(known, self.params.lookback, view.check_cancelled)
             varies = std > 0
             fraction[start:][varies] = mean[varies] / (std[varies] * std[varies])
         return fraction

@@ -8,7 +8,7 @@ import numpy as np
 
 from engine.errors import PluginError
 from engine.features import FeatureSpec, ShiftedCandles
-from engine.records import freeze
+from engine.records import CancelCheck, freeze, never_cancelled
 from engine.registry import Registry
 
 if TYPE_CHECKING:
@@ -19,13 +19,15 @@ if TYPE_CHECKING:
 class SizingView:
     """What a sizing model may see: the signals, and features and candles shifted by one bar.
 
-    ``first_bar`` is the first bar at which every feature of the strategy is defined.
+    ``first_bar`` is the first bar at which every feature of the strategy is defined. A model that
+    takes long calls ``check_cancelled`` now and then.
     """
 
     signals: "Integers"
     features: "Mapping[str, Floats]"
     candles: ShiftedCandles
     first_bar: int
+    check_cancelled: CancelCheck = never_cancelled
 
 
 class Sizing(Protocol):

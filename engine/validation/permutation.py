@@ -103,7 +103,7 @@ class PermutedBars:
         with turn:
             for row, candles in enumerate(markets.rows):
                 check_cancelled()
-                weights[row] = self.engine.weights(candles) if usable[row] else 0.0
+                weights[row] = self.engine.weights(candles, check_cancelled) if usable[row] else 0.0
         room.loop.replay(markets, weights, equity, check_cancelled)
         scores = self.score.of_curves(equity, self.first_bar, room.kernel)
         scores[~usable] = math.nan

@@ -28,7 +28,7 @@ class Engine(Protocol):
     def choice(self) -> str:
         """Return which guise of the kernels the run uses."""
 
-    def weights(self, candles: Candles) -> "Floats":
+    def weights(self, candles: Candles, check_cancelled: CancelCheck = ...) -> "Floats":
         """Return the target weights (n_bars,) that the run's components give on other candles."""
 
     def bar_loop(self) -> BarLoop:

@@ -282,3 +282,10 @@ def test_equal_windows(walk: Walk) -> None:
     close = walk(3000).close
     column = _columns(_closes(*close, *close), "realized_vol", {"length": 500})["realized_vol_500"]
     assert column[502:3000].tobytes() == column[3502:].tobytes()
+
+
+def test_long_windows_can_be_cancelled() -> None:
+    """Rolling moments look at the cancel flag as they go, indicator and sizing model alike."""
+    looks: list[int] = []
+    rolling_mean_std(np.arange(20_000.0), 100, lambda: looks.append(1))
+    assert len(looks) >= 7

@@ -219,9 +219,9 @@ class CountedEngine:
     engine: Any
     looks: Looks
 
-    def weights(self, of: Candles) -> Any:
+    def weights(self, of: Candles, check_cancelled: Any) -> Any:
         self.looks.work()
-        return self.engine.weights(of)
+        return self.engine.weights(of, check_cancelled)
 
     def bar_loop(self) -> Any:
         return self.engine.bar_loop()
