@@ -2,8 +2,9 @@
 """The bar loop: the only place where a position meets a price.
 
 Plain Python that Cython also compiles to C; both give the same bits, because every expression uses
-+ - * / and comparisons only, evaluated left to right as written, with the compiler's contraction
-into fused multiply-add switched off (``setup.py``). Interpreted, it is fed with memoryviews of the
++ - * / and comparisons only (and the scalar ``exp`` of the C library where slippage is noisy),
+evaluated left to right as written, with the compiler's contraction into fused multiply-add switched
+off (``setup.py``). Interpreted, it is fed with memoryviews of the
 same arrays, which hand out Python floats rather than numpy scalars.
 """
 

@@ -73,9 +73,10 @@ def choose_cuts(n_bars: int, first_bar: int, seed: int) -> list[int]:
 
 
 def another_future(candles: Candles, cut: int, seed: int, bar_move: float = BAR_MOVE) -> Candles:
-    """Return the candles with the bars after ``cut`` as a random walk of 5 % a bar from its close.
+    """Return the candles with the bars after ``cut`` as another random walk from its close.
 
-    Or by half of ``bar_move``. Times and gap flags stay, known volumes are drawn anew.
+    A bar moves by half of ``bar_move`` on average, 5 % unless said otherwise. Times and gap flags
+    stay, known volumes are drawn anew.
     """
     rng = generator(seed, "causality/future", cut)
     after = slice(cut + 1, None)

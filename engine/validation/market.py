@@ -12,7 +12,7 @@ import numpy as np
 
 from engine.config import TIMEFRAME_MS
 from engine.data import sessions_for
-from engine.execution import Markets
+from engine.execution import SERIES, Markets
 from engine.kernels import in_guise, is_compiled, kernel_choice, view_for
 from engine.records import CancelCheck, Candles
 from engine.validation import kernel as imported_kernel
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from engine.records import Floats, Integers
 
 KERNEL_STEP = 131_072
-WITHIN = ("open", "high", "low", "close", "volume", "vwap")
 
 
 def load_kernel(choice: str | None = None) -> ModuleType:
@@ -44,7 +43,7 @@ class Market:
         opened = candles.open[moved]
         self._gap = opened / candles.close[first_bar:-1]
         self._within = {}
-        for name in WITHIN:
+        for name in SERIES:
             series = getattr(candles, name)
             if name == "open" or series is None:  # what is not there has no column
                 self._within[name] = np.empty((1, 0))
@@ -70,7 +69,7 @@ class Market:
     def prices(self, rows: int) -> "dict[str, Floats]":
         """Return room for the series of ``rows`` markets, the first bars already there."""
         prices = {}
-        for name in WITHIN:
+        for name in SERIES:
             series = getattr(self.candles, name)
             prices[name] = np.empty((rows, 0 if series is None else len(self.candles)))
             if series is not None:
