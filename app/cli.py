@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import typer
 
 import engine
-from app.data_dir import HeldError
+from app.data_dir import StartError
 from engine.errors import (
     ConfigError,
     DataError,
@@ -35,7 +35,7 @@ class Exit(IntEnum):
     DATA = 3
     FAILED = 4
     VERIFICATION = 5
-    HELD = 6
+    NOT_STARTED = 6
     INTERRUPTED = 130
 
 
@@ -45,7 +45,7 @@ EXIT_CODES: tuple[tuple[type[StudioError], Exit], ...] = (
     (DataError, Exit.DATA),
     (VerificationError, Exit.VERIFICATION),
     (RunCancelled, Exit.INTERRUPTED),
-    (HeldError, Exit.HELD),
+    (StartError, Exit.NOT_STARTED),
     (StudioError, Exit.FAILED),
 )
 
@@ -229,6 +229,56 @@ def datasets(*, as_json: AsJson = False, data_dir: DataDir = None) -> None:
     from app.commands.data import datasets_command
 
     datasets_command(data_dir, as_json=as_json)
+
+
+@cli.command()
+def serve(
+    *,
+    host: Annotated[
+        str | None, typer.Option(help="Address to listen on [127.0.0.1].", show_default=False)
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option(help="Port, 0 for any [8717].", show_default=False)
+    ] = None,
+    data_dir: DataDir = None,
+    token_file: Annotated[
+        Path | None,
+        typer.Option("--token-file", help="The bearer token, in a file.", show_default=False),
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Runs at once [cores - 1].", show_default=False)
+    ] = None,
+    plugins: PluginFiles = None,
+) -> None:
+    """Serve runs to a Studio in a browser, over HTTP on this machine alone."""
+    from app.commands.serve import serve_command
+
+    serve_command(
+        {
+            "host": host,
+            "port": port,
+            "data_dir": data_dir,
+            "token_file": token_file,
+            "workers": workers,
+            "plugins": tuple(plugins) if plugins else None,
+        }
+    )
+
+
+@cli.command()
+def runs(
+    *,
+    status: Annotated[
+        str | None, typer.Option(help="Only those that are queued, running, …", show_default=False)
+    ] = None,
+    limit: Annotated[int, typer.Option(help="How many.", min=1, max=200)] = 50,
+    as_json: AsJson = False,
+    data_dir: DataDir = None,
+) -> None:
+    """List the runs of the server, newest first."""
+    from app.commands.runs import runs_command
+
+    runs_command(data_dir, status, limit, as_json=as_json)
 
 
 @cli.command()

@@ -1,37 +1,235 @@
 """The data directory: private, and held by one process that writes into it."""
 
 import contextlib
+import os
+import shutil
+import stat
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from app.runtime_file import (
+    RUNTIME_FILE,
+    NotPrivateError,
+    RuntimeFile,
+    is_alive,
+    is_open_to_others,
+    is_own,
+    opened_private,
+    read_runtime,
+)
 from engine.errors import StorageError, StudioError
 
+FOLDERS = ("candles", "cache", "tmp", "runs", "orphans", "logs")
+WHOLE = "the data directory"
+TMP = "the directory tmp in the data directory"
 
-class HeldError(StudioError):
-    """Another process holds the data directory."""
+
+class StartError(StudioError):
+    """The program cannot start here."""
+
+    code = "CANNOT_START"
+
+
+class HeldError(StartError):
+    """Another process holds the data directory; ``holder`` is the server that does, if known."""
 
     code = "DATA_DIR_HELD"
+
+    def __init__(self, message: str, holder: RuntimeFile | None = None) -> None:
+        super().__init__(message)
+        self.holder = holder
+
+
+@dataclass(frozen=True, slots=True)
+class DataDir:
+    """The places in the data directory."""
+
+    path: Path
+
+    @property
+    def db(self) -> Path:
+        """Return the data base of runs."""
+        return self.path / "studio.db"
+
+    @property
+    def token(self) -> Path:
+        """Return the file of the bearer token."""
+        return self.path / "token"
+
+    @property
+    def runtime(self) -> Path:
+        """Return the file that says where the server is."""
+        return self.path / RUNTIME_FILE
+
+    @property
+    def lock(self) -> Path:
+        """Return the file whose lock holds the directory; it stays when the lock is given back."""
+        return self.path / "lock"
+
+    @property
+    def candles(self) -> Path:
+        """Return the directory of the user's candles."""
+        return self.path / "candles"
+
+    @property
+    def cache(self) -> Path:
+        """Return the directory of what can be made again."""
+        return self.path / "cache"
+
+    @property
+    def tmp(self) -> Path:
+        """Return the directory of unfinished files, emptied at every start."""
+        return self.path / "tmp"
+
+    @property
+    def runs(self) -> Path:
+        """Return the directory of published runs."""
+        return self.path / "runs"
+
+    @property
+    def orphans(self) -> Path:
+        """Return the directory of runs that the data base does not know."""
+        return self.path / "orphans"
+
+    @property
+    def logs(self) -> Path:
+        """Return the directory of the log files."""
+        return self.path / "logs"
+
+    def prepare(self) -> list[str]:
+        """Make the directory and those in it, close all to others; return what was open, in words.
+
+        Files in the sub-directories keep their modes: nobody else gets that far.
+
+        Raises
+            StorageError where a place cannot be made or is none of ours.
+        """
+        opened = [WHOLE] if _prepared(self.path, WHOLE) else []
+        for name in FOLDERS:
+            what = f"the directory {name} in the data directory"
+            opened += [what] if _prepared(self.path / name, what) else []
+        opened += [f"the file {name} in the data directory" for name in sorted(self._close_files())]
+        return [
+            f"{_sentence(what)} was open to other users of this machine; it is now closed to them."
+            for what in opened
+        ]
+
+    def empty_tmp(self) -> None:
+        """Remove everything in ``tmp/``, links as links.
+
+        Raises
+            StorageError where something there cannot be removed.
+        """
+        with _refusals(TMP), contextlib.suppress(FileNotFoundError):
+            _require_folder(self.tmp.lstat(), TMP)
+            with os.scandir(self.tmp) as entries:
+                found = list(entries)
+            for entry in found:
+                with contextlib.suppress(FileNotFoundError):
+                    if entry.is_dir(follow_symlinks=False):
+                        shutil.rmtree(entry.path)
+                    else:
+                        Path(entry.path).unlink()
+
+    def _close_files(self) -> Iterator[str]:
+        """Close the files directly in the directory to others and yield those that were open."""
+        with _refusals(WHOLE), os.scandir(self.path) as entries:
+            found = [entry for entry in entries if entry.is_file(follow_symlinks=False)]
+        for entry in found:
+            with _refusals(f"the file {entry.name} in the data directory"):
+                status = entry.stat(follow_symlinks=False)
+                # Another user's file is for whoever reads it to refuse.
+                if is_own(status) and is_open_to_others(status):
+                    Path(entry.path).chmod(0o600)
+                    yield entry.name
 
 
 @contextlib.contextmanager
 def held(data_dir: Path) -> Iterator[None]:
     """Make the data directory, private to its user, and hold it.
 
+    The lock is the operating system's on an open file, so it ends with the process; the file
+    itself is never removed, since two processes could then each hold a file of that name.
+
     Raises
         HeldError where another process does; StorageError where it cannot be made.
     """
+    place = DataDir(data_dir)
+    _make(data_dir, WHOLE)
+    # Any thread may give it back: the one that stops a server need not have started it.
+    lock = FileLock(place.lock, timeout=0, mode=0o600, thread_local=False)
     try:
-        data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        lock = FileLock(data_dir / "lock", timeout=0, mode=0o600)
-        lock.acquire()
+        with _refusals(WHOLE):
+            if os.path.lexists(place.lock):
+                _require_regular(place.lock)
+            lock.acquire()
     except Timeout:
-        message = f"the data directory {data_dir} is held by another process"
-        raise HeldError(message) from None
-    except OSError as fault:
-        raise StorageError.from_os_error("the data directory", fault) from None
+        raise _held_error(data_dir) from None
     try:
         yield
     finally:
         lock.release()
+
+
+def _held_error(data_dir: Path) -> HeldError:
+    holder = read_runtime(data_dir)
+    if holder is None or not is_alive(holder.pid):
+        return HeldError(f"the data directory {data_dir} is held by another process")
+    return HeldError(
+        f"Studio is already running at {holder.url} (pid {holder.pid}); "
+        "stop it first, or choose another data directory with --data-dir.",
+        holder,
+    )
+
+
+@contextlib.contextmanager
+def _refusals(what: str) -> Iterator[None]:
+    """Turn the operating system's refusals into a plain sentence; a Timeout is none."""
+    try:
+        yield
+    except Timeout:
+        raise
+    except OSError as fault:
+        raise StorageError.from_os_error(what, fault) from None
+
+
+def _make(folder: Path, what: str) -> None:
+    """Make a directory unless something of that name is there."""
+    with _refusals(what), contextlib.suppress(FileExistsError):
+        folder.mkdir(parents=True, mode=0o700)
+
+
+def _prepared(folder: Path, what: str) -> bool:
+    """Make a directory, close it to others, and return whether it was open."""
+    _make(folder, what)
+    with _refusals(what):
+        # The data directory itself may be a link that its user has made.
+        status = folder.stat() if what == WHOLE else folder.lstat()
+        _require_folder(status, what)
+        if not is_open_to_others(status):
+            return False
+        folder.chmod(0o700)
+        return True
+
+
+def _require_folder(status: os.stat_result, what: str) -> None:
+    if stat.S_ISLNK(status.st_mode):
+        raise StorageError(f"{_sentence(what)} is a link; put a real directory in its place.")
+    if not stat.S_ISDIR(status.st_mode):
+        raise StorageError(f"{_sentence(what)} is not a directory; move away what is there.")
+
+
+def _require_regular(path: Path) -> None:
+    try:
+        with opened_private(path):
+            return
+    except NotPrivateError as fault:
+        message = f"The file lock in the data directory {fault}; remove it and start again."
+        raise StorageError(message) from None
+
+
+def _sentence(what: str) -> str:
+    return what[:1].upper() + what[1:]

@@ -1,58 +1,242 @@
 """Settings: flag, else ``STUDIO_<NAME>``, else ``settings.toml``, else the default.
 
-None of them changes a result. Read without pydantic-settings, which takes 0.17 s to import.
+None of them changes a result. A server reads them before it answers anything, so they are read
+with the standard library: pydantic takes longer to import than a server may take to start.
 """
 
+import dataclasses
+import difflib
+import ipaddress
 import json
 import os
+import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, MutableMapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import platformdirs
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from engine.config import Limits
 from engine.errors import ConfigError, Fault
-from engine.registry import faults_of
+from engine.limits import Limits
 
 PREFIX = "STUDIO_"
 SETTINGS_FILE = "settings.toml"
+TOKEN = "token"  # noqa: S105  # the name of the setting
+# What is no setting of the file, and why.
+NOT_IN_FILE = {
+    "data_dir": f"cannot stand in {SETTINGS_FILE}, which is looked for there",
+    TOKEN: f"is read from {PREFIX}TOKEN only; name a file with token_file",
+}
+KIB, MIB = 1 << 10, 1 << 20
+UNITS = {"": 1, "kib": KIB, "mib": MIB, "gib": 1 << 30}
+ORIGIN = re.compile(r"(https?)://([a-z0-9._-]+|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?", re.IGNORECASE)
+DEFAULT_PORTS = {"http": 80, "https": 443}
+LIMITS = Limits()
 
 
-class Settings(BaseModel):
-    """What surrounds runs; values from the environment arrive as text."""
+class RefusedError(Exception):
+    """A value that a setting cannot have; the message says what it should be."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
-    data_dir: Path
-    kernel: Literal["auto", "interpreted"] = "auto"
-    max_bars: int = Field(2_000_000, ge=1)
-    max_replicates: int = Field(100_000, ge=1)
-    max_indicators: int = Field(64, ge=0)
-    plugins: tuple[Path, ...] = ()
-    threads: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1, le=1024)
-    scheduler: str | None = Field(None, min_length=1)
+# Takes a value as it is written on a flag, in the environment or in TOML; returns the setting's.
+Parser = Callable[[object], Any]
 
-    @field_validator("plugins", mode="before")
-    @classmethod
-    def _listed(cls, value: object) -> object:
-        """Take a list as JSON, or as words between commas."""
-        if not isinstance(value, str):
-            return value
-        if value.lstrip().startswith("["):
-            return json.loads(value)
-        return [word.strip() for word in value.split(",") if word.strip()]
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise RefusedError("should be a valid string")
+    if not value.strip():
+        raise RefusedError("should have at least 1 character")
+    if not value.isprintable():
+        raise RefusedError("should have no control characters")
+    return value.strip()
+
+
+def _path(value: object) -> Path:
+    if isinstance(value, Path):
+        return value
+    if not isinstance(value, str) or not value or "\0" in value:
+        raise RefusedError("should be a path")
+    return Path(value)
+
+
+def _integer(least: int, most: int | None = None) -> Parser:
+    def parse(value: object) -> int:
+        if isinstance(value, bool) or not isinstance(value, int | str):
+            raise RefusedError("should be a valid integer")
+        try:
+            number = int(value)
+        except ValueError:
+            raise RefusedError("should be a valid integer") from None
+        if number < least:
+            raise RefusedError(f"should be greater than or equal to {least}")
+        if most is not None and number > most:
+            raise RefusedError(f"should be less than or equal to {most}")
+        return number
+
+    return parse
+
+
+def _bytes(least: int) -> Parser:
+    """Take a number of bytes, or one with its unit as in ``256 KiB``."""
+    bounded = _integer(least)
+
+    def parse(value: object) -> int:
+        if isinstance(value, str):
+            found = re.fullmatch(r"\s*([0-9]{1,18})\s*([KMG]iB)?\s*", value, re.IGNORECASE)
+            if found is None:
+                raise RefusedError("should be a valid integer of bytes, or such as '256 KiB'")
+            value = int(found[1]) * UNITS[(found[2] or "").lower()]
+        number: int = bounded(value)
+        return number
+
+    return parse
+
+
+def _choice(*known: str) -> Parser:
+    def parse(value: object) -> str:
+        if value not in known:
+            *first, last = map(repr, known)
+            raise RefusedError(f"should be {', '.join(first)} or {last}")
+        return str(value)
+
+    return parse
+
+
+def _list(item: Parser) -> Parser:
+    """Take a list, a list written as JSON, or words between commas."""
+
+    def parse(value: object) -> tuple[Any, ...]:
+        if isinstance(value, str) and value.lstrip().startswith("["):
+            try:
+                value = json.loads(value)
+            except (ValueError, RecursionError):
+                raise RefusedError("is not valid JSON") from None
+        elif isinstance(value, str):
+            value = [word.strip() for word in value.split(",") if word.strip()]
+        if not isinstance(value, list | tuple):
+            raise RefusedError("should be a list")
+        return tuple(map(parse_item, value))
+
+    def parse_item(value: object) -> Any:
+        try:
+            return item(value)
+        except RefusedError as fault:
+            raise RefusedError(f"{value!r:.80} {fault}") from None
+
+    return parse
+
+
+def _host(value: object) -> str:
+    text = _text(value)
+    if not re.fullmatch(r"[A-Za-z0-9.:_%-]+", text):
+        raise RefusedError("should be the name or address of a host")
+    return text
+
+
+def _allowed_host(value: object) -> str:
+    """Take what a browser may send as ``Host``: a name or address, perhaps with a port."""
+    text = _text(value).lower()
+    if not re.fullmatch(r"([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?", text):
+        raise RefusedError("should be a host, perhaps with a port, without patterns")
+    return text
+
+
+def _origin(value: object) -> str:
+    found = ORIGIN.fullmatch(_text(value))
+    if found is None:
+        message = "should be an origin: http or https, a host, perhaps a port, and no path"
+        raise RefusedError(message)
+    return _normalised(found)
+
+
+def _normalised(origin: re.Match[str]) -> str:
+    """Return an origin as browsers send it: in lower case, without its scheme's own port."""
+    scheme, host = origin[1].lower(), origin[2].lower()
+    if host.startswith("["):
+        try:
+            host = f"[{ipaddress.IPv6Address(host[1:-1])}]"
+        except ValueError:
+            raise RefusedError("should hold a valid address") from None
+    port = int(origin[3] or DEFAULT_PORTS[scheme])
+    if not 1 <= port <= 65_535:
+        raise RefusedError("should have a port from 1 to 65535")
+    return f"{scheme}://{host}" + ("" if port == DEFAULT_PORTS[scheme] else f":{port}")
+
+
+def _origin_of(url: str) -> str:
+    found = ORIGIN.match(url)
+    if found is None or not re.fullmatch(r"([/?#]\S*)?", url[found.end() :]):
+        raise RefusedError("should be the address of a page: http or https, a host, perhaps a path")
+    return _normalised(found)
+
+
+def _url(value: object) -> str:
+    text = _text(value)
+    _origin_of(text)
+    return text
+
+
+def _setting(parse: Parser, default: Any) -> Any:
+    """Declare a setting; a default that can be called is called for each ``Settings``."""
+    how = "default_factory" if callable(default) else "default"
+    return dataclasses.field(metadata={"parse": parse}, **{how: default})
+
+
+def _default_data_dir() -> Path:
+    return platformdirs.user_data_path("studio")
+
+
+def _cores() -> int:
+    return os.cpu_count() or 1
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What surrounds runs and the server; the token is none of it (``take_token``)."""
+
+    data_dir: Path = _setting(_path, _default_data_dir)  # noqa: RUF009  # it returns a field
+    host: str = _setting(_host, "127.0.0.1")
+    port: int = _setting(_integer(0, 65_535), 8717)
+    token_file: Path | None = _setting(_path, None)  # noqa: RUF009  # as above
+    workers: int = _setting(_integer(1, 256), lambda: max(_cores() - 1, 1))
+    threads: int = _setting(_integer(1, 1024), _cores)
+    queue_limit: int = _setting(_integer(1), 32)
+    max_streams: int = _setting(_integer(1), 64)
+    heartbeat_ms: int = _setting(_integer(250, 60_000), 2000)
+    cors_origins: tuple[str, ...] = _setting(_list(_origin), ())
+    allowed_hosts: tuple[str, ...] = _setting(_list(_allowed_host), ())
+    studio_url: str | None = _setting(_url, None)
+    retention: int = _setting(_integer(1), 100)
+    max_body: int = _setting(_bytes(KIB), 256 * KIB)
+    max_import_bytes: int = _setting(_bytes(1), 256 * MIB)
+    max_import_rows: int = _setting(_integer(1), 5_000_000)
+    max_bars: int = _setting(_integer(1), LIMITS.max_bars)
+    max_replicates: int = _setting(_integer(1), LIMITS.max_replicates)
+    max_indicators: int = _setting(_integer(0), LIMITS.max_indicators)
+    plugins: tuple[Path, ...] = _setting(_list(_path), ())
+    scheduler: str | None = _setting(_text, None)
+    log_level: str = _setting(_choice("debug", "info", "warning", "error"), "info")
+    kernel: str = _setting(_choice("auto", "interpreted"), "auto")
 
     @property
     def limits(self) -> Limits:
         """Return how much one run may ask for."""
-        return Limits(
-            max_bars=self.max_bars,
-            max_replicates=self.max_replicates,
-            max_indicators=self.max_indicators,
-        )
+        names = [field.name for field in dataclasses.fields(Limits)]
+        return Limits(**{name: getattr(self, name) for name in names})
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """Return the origins whose pages may ask the server, that of ``studio_url`` among them."""
+        studio = [] if self.studio_url is None else [_origin_of(self.studio_url)]
+        return tuple(dict.fromkeys([*self.cors_origins, *studio]))
+
+
+PARSERS: Mapping[str, Parser] = {
+    field.name: field.metadata["parse"] for field in dataclasses.fields(Settings)
+}
 
 
 def read_settings(
@@ -61,21 +245,50 @@ def read_settings(
     """Return the settings that hold; flags that are None were not given.
 
     Raises
-        ConfigError naming the setting, or the file where it cannot be read.
+        ConfigError naming every bad setting, or the file where it cannot be read.
     """
     environment = os.environ if environment is None else environment
-    given = {name: value for name, value in flags.items() if value is not None}
-    for name in Settings.model_fields:
-        if name not in given and environment.get(PREFIX + name.upper()):
-            given[name] = environment[PREFIX + name.upper()]
-    data_dir = Path(given.get("data_dir") or platformdirs.user_data_path("studio"))
+    given: dict[str, object] = {
+        name: environment[PREFIX + name.upper()]
+        for name in PARSERS
+        if environment.get(PREFIX + name.upper())
+    }
+    given |= {name: value for name, value in flags.items() if value is not None}
     try:
-        return Settings.model_validate(
-            {**_read_file(data_dir / SETTINGS_FILE), **given, "data_dir": data_dir}
-        )
-    except ValidationError as error:
-        faults = faults_of(error, Settings)
-        raise ConfigError(Fault(f"setting {f.field}", f.message) for f in faults) from None
+        data_dir = _path(given.get("data_dir", _default_data_dir()))
+    except RefusedError:  # told below, with the other faults
+        written = {}
+    else:
+        written = _read_file(data_dir / SETTINGS_FILE)
+    faults = [_fault(name, NOT_IN_FILE[name]) for name in NOT_IN_FILE if name in written]
+    values = {}
+    for name, value in (written | given).items():
+        try:
+            if name in given or name not in NOT_IN_FILE:
+                values[name] = _parser(name)(value)
+        except RefusedError as fault:
+            faults.append(_fault(name, str(fault)))
+    if faults:
+        raise ConfigError(faults)
+    return Settings(**values)
+
+
+def _parser(name: str) -> Parser:
+    if name in PARSERS:
+        return PARSERS[name]
+    if name == TOKEN:
+        raise RefusedError(NOT_IN_FILE[TOKEN])
+    close = difflib.get_close_matches(name, PARSERS, n=1)
+    raise RefusedError("unknown setting" + (f"; did you mean {close[0]!r}?" if close else ""))
+
+
+def _fault(name: str, message: str) -> Fault:
+    return Fault(f"setting {name}", message)
+
+
+def take_token(environment: MutableMapping[str, str]) -> str | None:
+    """Return the token that the environment gives, and remove it there; an empty one is none."""
+    return environment.pop(f"{PREFIX}{TOKEN.upper()}", None) or None
 
 
 def _read_file(path: Path) -> dict[str, Any]:

@@ -5,7 +5,6 @@
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -208,12 +207,3 @@ class RunConfig(Strict):
     def to_json(self) -> dict[str, Any]:
         """Return the configuration as JSON values, every default written out."""
         return self.model_dump(mode="json")
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How much one run may ask for; none of them changes a result."""
-
-    max_bars: int = 2_000_000
-    max_replicates: int = 100_000
-    max_indicators: int = 64

@@ -1,35 +1,19 @@
-"""Who a run is: canonical JSON, digests, the version of the code, the run's hash."""
+"""Who a run is: the bytes of its JSON, the digest of its candles, where it ran, its hash."""
 
-import functools
 import hashlib
 import json
 import platform
 import sys
-from collections.abc import Mapping
-from importlib import resources
-from importlib.metadata import version as metadata_version
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import rfc8785
 
-import engine
+from engine.code import canonical_hash, code_version, library_versions
 from engine.config import RunConfig
 from engine.records import Candles, Identity
 
 SCHEMA = 1
-LIBRARIES = ("numpy", "ta_lib", "pyarrow", "matplotlib", "exchange_calendars", "tzdata")
-
-
-def sha256_hex(data: bytes) -> str:
-    """Return the SHA-256 of ``data`` as 64 lower-case hex digits."""
-    return hashlib.sha256(data).hexdigest()
-
-
-def canonical_hash(value: Any) -> str:
-    """Return the SHA-256 of a JSON value in its canonical form (RFC 8785)."""
-    return sha256_hex(rfc8785.dumps(value))
 
 
 def json_bytes(value: Any) -> bytes:
@@ -68,43 +52,6 @@ def candle_digest(candles: Candles) -> str:
     for values, kind in present.values():
         digest.update(np.ascontiguousarray(values, dtype=kind).data)
     return digest.hexdigest()
-
-
-@functools.cache
-def library_versions() -> Mapping[str, str]:
-    """Return the installed versions of the libraries whose results reach an artifact.
-
-    Read from the names of the ``.dist-info`` folders on the path; ``importlib.metadata`` costs
-    75 ms for the same and is asked only about what is not found that way.
-    """
-    found: dict[str, str] = {}
-    for place in sys.path:
-        folder = Path(place)
-        if not folder.is_dir():
-            continue
-        for entry in folder.glob("*.dist-info"):
-            name, _, version = entry.name.removesuffix(".dist-info").partition("-")
-            if name.lower() in LIBRARIES:
-                found.setdefault(name.lower(), version)
-    return {name: found.get(name) or metadata_version(name) for name in LIBRARIES}
-
-
-@functools.cache
-def sources_digest() -> str:
-    """Return the SHA-256 over the engine's own Python sources, by path and content."""
-    digest = hashlib.sha256()
-    root = Path(str(resources.files("engine")))
-    for path in sorted(root.rglob("*.py"), key=lambda path: path.relative_to(root).as_posix()):
-        name = path.relative_to(root).as_posix()
-        digest.update(f"{name}\n{sha256_hex(path.read_bytes())}\n".encode())
-    return digest.hexdigest()
-
-
-@functools.cache
-def code_version() -> str:
-    """Return the package's version and a digest of its sources and of the libraries it uses."""
-    parts = {"sources": sources_digest(), "libraries": dict(library_versions())}
-    return f"{engine.__version__}+{canonical_hash(parts)[:16]}"
 
 
 def environment(kernel: str) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import importlib.util
 import os
 from collections.abc import Callable
 from functools import cache
+from importlib.machinery import PathFinder
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -33,6 +34,18 @@ def in_guise(kernel: ModuleType, choice: str) -> ModuleType:
 def kernel_choice() -> str:
     """Return which kernels the environment asks for: ``STUDIO_KERNEL``, else ``auto``."""
     return "interpreted" if os.environ.get("STUDIO_KERNEL") == "interpreted" else "auto"
+
+
+def kernel_guise(choice: str = "auto") -> str:
+    """Return which bar loop that choice gives, ``compiled`` or ``interpreted``, without loading it.
+
+    Parameters
+        choice: ``auto`` or ``interpreted``, as for ``in_guise``
+    """
+    place = Path(__file__).parent / "execution"
+    spec = PathFinder.find_spec("kernel", [str(place)])
+    there = spec is not None and not str(spec.origin).endswith(".py")
+    return "compiled" if there and choice == "auto" else "interpreted"
 
 
 def view_for(kernel: ModuleType) -> View:

@@ -14,12 +14,13 @@ from typing import Any, Protocol, Self
 
 from engine.artifacts import publish
 from engine.caches import Caches
-from engine.config import Limits, RunConfig
+from engine.config import RunConfig
 from engine.data import LoadedSlice, Provider, data_warnings, load
 from engine.errors import RunCancelled, StudioError
 from engine.execution import simulate
 from engine.features import IndicatorInput
 from engine.identity import identify
+from engine.limits import Limits
 from engine.metrics import measure, rf_per_bar
 from engine.plan import RunPlan, make_plan
 from engine.plugins import as_plugin_error
@@ -162,12 +163,17 @@ class PreparedRun:
         self.config = plan.config.model_copy(update={"calendar": self.loaded.calendar})
         self.identity = identify(self.config, self.loaded.digest, plan.plugins)
 
-    def execute(self, out: Path | None = None) -> BacktestResult:
-        """Go through the other seven stages."""
-        with _plugin_errors():
-            return self._execute(out)
+    def execute(self, out: Path | None = None, workspace: Path | None = None) -> BacktestResult:
+        """Go through the other seven stages.
 
-    def _execute(self, out: Path | None) -> BacktestResult:
+        Parameters
+            out: the directory that the artifacts become; None keeps none
+            workspace: an existing directory on the same file system, to make it in
+        """
+        with _plugin_errors():
+            return self._execute(out, workspace)
+
+    def _execute(self, out: Path | None, workspace: Path | None) -> BacktestResult:
         candles, periods = self.loaded.candles, self.loaded.periods_per_year
         config = self.config
         targets = self._targets()
@@ -211,7 +217,7 @@ class PreparedRun:
         )
         self._begin("artifacts")
         if out is not None:
-            manifest = publish(result, out, self._check_cancelled)
+            manifest = publish(result, out, self._check_cancelled, workspace)
             result = dataclasses.replace(result, manifest=manifest)
         self._context.observer.progress(1.0)
         return result

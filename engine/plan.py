@@ -6,11 +6,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from engine.config import OWN_TESTS, Component, Limits, RunConfig, ValidationConfig
+from engine.config import OWN_TESTS, Component, RunConfig, ValidationConfig
 from engine.data import Provider, providers
 from engine.errors import ConfigError, Fault, LimitError
 from engine.execution import SlippageModel, slippage_models
 from engine.features import Feature, FeatureSpec, build_feature, indicators
+from engine.limits import Limits
 from engine.registry import Params, Registry, faults_of, unknown
 from engine.risk import Sizing, sizing_models
 from engine.strategy import Strategy, strategies

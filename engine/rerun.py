@@ -5,9 +5,9 @@ import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from engine.config import Limits
 from engine.execution import BarLoop, SlippageCoefficients, simulate
 from engine.features import IndicatorInput
+from engine.limits import Limits
 from engine.plan import RunPlan, make_plan
 from engine.records import CancelCheck, Candles, Execution, never_cancelled
 from engine.targets import compute_targets

@@ -18,6 +18,8 @@ SHARED = {
     "caches",
     "arrow",
     "kernels",
+    "code",
+    "limits",
 }
 FORBIDDEN_IN_ENGINE = {"app", "gui", "tornado", "tkinter", "sqlite3", "typer", "rich", "scripts"}
 

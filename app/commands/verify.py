@@ -16,9 +16,9 @@ from app.replicates import mapper_for
 from app.settings import Settings, read_settings
 from app.terminal import Output
 from engine.artifacts import FileCheck, Verification, verify
+from engine.code import code_version
 from engine.errors import VerificationError
 from engine.execution import load_kernel
-from engine.identity import code_version
 from engine.pipeline import PreparedRun, RunContext, prepare
 from engine.plugins import load_plugins
 

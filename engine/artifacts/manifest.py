@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from engine.code import canonical_hash
 from engine.errors import VerificationError
-from engine.identity import SCHEMA, canonical_hash, environment
+from engine.identity import SCHEMA, environment
 from engine.records import Identity
 
 MANIFEST = "manifest.json"

@@ -8,6 +8,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from enum import Enum
 from pathlib import Path
 from typing import IO, Any
@@ -76,29 +77,42 @@ def inspect_place(place: Path, identity: Identity) -> Place:
     raise OutputError(message)
 
 
-def publish(result: BacktestResult, place: Path, check_cancelled: CancelCheck) -> dict[str, Any]:
+def publish(
+    result: BacktestResult,
+    place: Path,
+    check_cancelled: CancelCheck,
+    workspace: Path | None = None,
+) -> dict[str, Any]:
     """Write every artifact, make them durable, and rename them to ``place``; return the manifest.
 
     Nothing is at ``place`` before everything is there; on any failure nothing is left behind.
 
+    Parameters
+        workspace: an existing directory, on the file system of ``place``, to write in; without one
+            that is done beside ``place``, where what killed runs left is removed first
     Raises
         OutputError where the place is taken; StorageError where it is full or cannot be written.
     """
     place = place.resolve()
     try:
-        with _workspace(place) as folder:
+        with _partial_folder(place, workspace) as folder:
             for name, write in _writers(result):
                 check_cancelled()
-                with _create(folder / name) as file:
+                with (folder / name).open("xb") as file:
                     write(result, file)
             names = [path.name for path in folder.iterdir()]
             manifest = build_manifest(result.identity, folder, names, result.execution.kernel)
-            with _create(folder / MANIFEST) as file:
+            with (folder / MANIFEST).open("xb") as file:
                 file.write(json_bytes(manifest))
+            _sync_files([folder / name for name in (*names, MANIFEST)])
             _sync_folder(folder)
             check_cancelled()
             folder.replace(place)
-            _sync_folder(place.parent)
+            try:
+                _sync_folder(place.parent)
+            except OSError:
+                place.replace(folder)  # it goes with the folder
+                raise
     except OSError as fault:
         if fault.errno in {errno.ENOTEMPTY, errno.EEXIST}:  # somebody was there first
             inspect_place(place, result.identity)
@@ -134,22 +148,16 @@ def _json(document: Any, file: IO[bytes]) -> None:
 
 
 @contextlib.contextmanager
-def _create(path: Path) -> Iterator[IO[bytes]]:
-    with path.open("xb") as file:
-        yield file
-        file.flush()
-        os.fsync(file.fileno())
-
-
-@contextlib.contextmanager
-def _workspace(place: Path) -> Iterator[Path]:
-    """Yield a new directory beside ``place``; remove it, and parents made for it, on failure."""
+def _partial_folder(place: Path, workspace: Path | None) -> Iterator[Path]:
+    """Yield a new directory to fill; remove it, and parents made for ``place``, on failure."""
     made = [parent for parent in place.parents if not parent.exists()]
     # Named before it is made: an interrupt may come right after the making.
-    folder = place.parent / f".{place.name}.{secrets.token_hex(4)}{PARTIAL}"
+    name = f"{place.name}.{secrets.token_hex(4)}{PARTIAL}"
+    folder = place.parent / f".{name}" if workspace is None else workspace.resolve() / name
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
-        _remove_abandoned(place.parent)
+        if workspace is None:
+            _remove_abandoned(place.parent)
         folder.mkdir()
         yield folder
     except BaseException:
@@ -168,6 +176,18 @@ def _remove_abandoned(parent: Path) -> None:
             named = re.fullmatch(rf"\..+\.[0-9a-f]{{8}}{re.escape(PARTIAL)}", path.name)
             if old and named and all(entry.name in ARTIFACTS for entry in path.iterdir()):
                 shutil.rmtree(path, ignore_errors=True)
+
+
+def _sync_files(paths: list[Path]) -> None:
+    """Make files durable, all at once: each waits for the disk, which writes them together."""
+    with ThreadPoolExecutor(len(paths), "fsync") as pool:
+        for _ in pool.map(_sync_file, paths):  # raises what went wrong
+            pass
+
+
+def _sync_file(path: Path) -> None:
+    with path.open("r+b") as file:  # Windows syncs only what may be written
+        os.fsync(file.fileno())
 
 
 def _sync_folder(folder: Path) -> None:

@@ -9,13 +9,14 @@ from datetime import UTC
 import numpy as np
 
 from engine.caches import Caches
-from engine.config import EPOCH, MILLISECOND, Limits, RunConfig
+from engine.config import EPOCH, MILLISECOND, RunConfig
 from engine.data.adjust import adjusted
 from engine.data.calendars import gap_flags, periods_per_year
 from engine.data.normalize import Dataset, QualityReport
 from engine.data.providers import Provider
 from engine.errors import DataError, Fault, LimitError
 from engine.identity import candle_digest
+from engine.limits import Limits
 from engine.records import Candles, DataQuality, PeriodsPerYear, RunWarning
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine.code import canonical_hash, sources_digest
 from engine.config import SYMBOL_PATTERN, TIMEFRAME_MS, RunConfig
 from engine.data.adjust import adjusted
 from engine.data.normalize import Dataset
@@ -20,7 +21,6 @@ from engine.data.providers import (
 from engine.data.resample import resample
 from engine.data.store import read_dataset, read_metadata, write_dataset
 from engine.errors import DataError, DatasetNotFound, StorageError
-from engine.identity import canonical_hash, sources_digest
 
 IMPORTED, DROPPED = ".parquet", ".csv"
 MAX_CACHED_FILES = 64

@@ -16,10 +16,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from engine.arrow import column
+from engine.code import canonical_hash, sha256_hex
 from engine.data.columns import as_numpy
 from engine.data.normalize import Dataset, QualityReport
 from engine.errors import DataError, StorageError
-from engine.identity import candle_digest, canonical_hash, json_bytes, sha256_hex
+from engine.identity import candle_digest, json_bytes
 from engine.records import Candles
 
 METADATA = b"studio"

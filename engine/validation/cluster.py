@@ -16,8 +16,9 @@ from collections.abc import Iterator
 from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
+from engine.code import code_version
 from engine.errors import ClusterError, PluginError, StudioError
-from engine.identity import code_version, environment
+from engine.identity import environment
 from engine.records import CancelCheck
 from engine.validation.replicates import POLL_S, Report, assembled, portions
 from engine.validation.test import Task

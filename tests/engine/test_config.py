@@ -3,8 +3,9 @@ from typing import Any
 
 import pytest
 
-from engine.config import Limits, RunConfig
+from engine.config import RunConfig
 from engine.errors import ConfigError, LimitError
+from engine.limits import Limits
 from engine.plan import make_plan
 
 DAY_MS = 86_400_000

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import engine
-from engine import identity
+from engine import code, identity
 from engine.plan import make_plan
 from engine.registry import Params, Registry
 
@@ -19,7 +19,7 @@ def test_canonical_hash_follows_rfc_8785() -> None:
     """Keys are sorted, numbers have their shortest form, and the digest is that of these bytes."""
     value = {"b": [1.0, 1e21, 0.000001, -0.0], "a": "é"}
     text = '{"a":"é","b":[1,1e+21,0.000001,0]}'
-    assert identity.canonical_hash(value) == hashlib.sha256(text.encode()).hexdigest()
+    assert code.canonical_hash(value) == hashlib.sha256(text.encode()).hexdigest()
 
 
 def test_json_artifacts_are_written_one_way() -> None:
@@ -38,11 +38,11 @@ def test_run_hash_is_what_the_agreement_says() -> None:
         "schema": 1,
         "config": config.to_json(),
         "candle_digest": "d" * 64,
-        "code_version": identity.code_version(),
+        "code_version": code.code_version(),
         "plugins": ["a" * 64, "b" * 64],
     }
-    assert found.run_hash == identity.canonical_hash(whole)
-    assert found.config_hash == identity.canonical_hash(config.to_json())
+    assert found.run_hash == code.canonical_hash(whole)
+    assert found.config_hash == code.canonical_hash(config.to_json())
     assert found.run_id == found.run_hash[:20]
     assert json.loads(json.dumps(whole)) == whole
 
@@ -59,35 +59,35 @@ def test_anything_that_decides_a_result_changes_the_hash() -> None:
 
 def test_code_version_names_sources_and_libraries(monkeypatch: pytest.MonkeyPatch) -> None:
     """The code version changes with the engine's sources and with a library's version."""
-    before = identity.code_version()
+    before = code.code_version()
     assert before.startswith(f"{engine.__version__}+")
-    monkeypatch.setattr(identity, "sources_digest", lambda: "other")
-    identity.code_version.cache_clear()
-    changed = identity.code_version()
+    monkeypatch.setattr(code, "sources_digest", lambda: "other")
+    code.code_version.cache_clear()
+    changed = code.code_version()
     monkeypatch.undo()
-    versions = dict(identity.library_versions()) | {"numpy": "0"}
-    monkeypatch.setattr(identity, "library_versions", lambda: versions)
-    identity.code_version.cache_clear()
-    assert len({before, changed, identity.code_version()}) == 3
+    versions = dict(code.library_versions()) | {"numpy": "0"}
+    monkeypatch.setattr(code, "library_versions", lambda: versions)
+    code.code_version.cache_clear()
+    assert len({before, changed, code.code_version()}) == 3
     monkeypatch.undo()
-    identity.code_version.cache_clear()
-    assert identity.code_version() == before
+    code.code_version.cache_clear()
+    assert code.code_version() == before
 
 
 def test_library_versions_are_those_installed(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Versions are what the libraries say of themselves, also where no folder on the path tells."""
-    found = identity.library_versions()
+    found = code.library_versions()
     assert found["numpy"] == np.__version__
-    assert set(found) == set(identity.LIBRARIES)
+    assert set(found) == set(code.LIBRARIES)
     monkeypatch.setattr("sys.path", [str(tmp_path / "missing"), *sys.path[::-1]])
-    identity.library_versions.cache_clear()
-    assert identity.library_versions() == found
-    monkeypatch.setattr(identity, "LIBRARIES", ("pytest",))
-    identity.library_versions.cache_clear()
-    assert identity.library_versions() == {"pytest": pytest.__version__}
-    identity.library_versions.cache_clear()
+    code.library_versions.cache_clear()
+    assert code.library_versions() == found
+    monkeypatch.setattr(code, "LIBRARIES", ("pytest",))
+    code.library_versions.cache_clear()
+    assert code.library_versions() == {"pytest": pytest.__version__}
+    code.library_versions.cache_clear()
 
 
 def test_registry_refuses_a_name_twice() -> None:

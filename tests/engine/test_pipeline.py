@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 
 from engine.caches import Caches
-from engine.config import Limits
 from engine.data import FileProvider
 from engine.errors import DataError, LimitError, RunCancelled
 from engine.features import IndicatorInput
 from engine.features.talib_adapter import TalibIndicator
+from engine.limits import Limits
 from engine.pipeline import RunContext, Silent, prepare, run
 from engine.plan import make_plan
 from engine.records import STAGES, Identity, RunWarning

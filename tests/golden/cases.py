@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from engine.artifacts.manifest import file_sha256
-from engine.identity import json_bytes, sha256_hex
+from engine.code import sha256_hex
+from engine.identity import json_bytes
 from engine.pipeline import run
 
 # What tells one version of the code from another; everything else must stay to the byte.

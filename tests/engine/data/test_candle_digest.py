@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.config import Limits, RunConfig
+from engine.config import RunConfig
 from engine.data import Dataset, FileProvider, ReadOptions, load
 from engine.identity import candle_digest
+from engine.limits import Limits
 from engine.pipeline import RunContext, prepare
 from engine.records import Candles
 

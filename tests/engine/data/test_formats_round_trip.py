@@ -15,9 +15,10 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from engine.config import TIMEFRAME_MS, Limits, RunConfig
+from engine.config import TIMEFRAME_MS, RunConfig
 from engine.data import FileProvider, load
 from engine.identity import candle_digest
+from engine.limits import Limits
 from engine.records import Candles
 
 TITLES = ("open", "high", "low", "close", "volume")

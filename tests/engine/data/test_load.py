@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from engine.config import Limits, RunConfig
+from engine.config import RunConfig
 from engine.data import FileProvider, LoadedSlice, data_warnings, guess_name, load, providers
 from engine.data.sample import SampleProvider
 from engine.errors import DataError, DatasetNotFound, LimitError
+from engine.limits import Limits
 
 DAY_MS = 86_400_000
 MONDAY_MS = 1_578_268_800_000

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 
 from engine.caches import BoundedCache, Caches
-from engine.config import Limits, RunConfig
+from engine.config import RunConfig
 from engine.data import FileProvider, LocalProvider, NoParams, import_dataset, load
 from engine.data.local import MAX_CACHED_FILES
 from engine.data.normalize import Dataset
 from engine.data.store import read_dataset, read_metadata
 from engine.errors import DataError, DatasetNotFound, StorageError
 from engine.identity import candle_digest
+from engine.limits import Limits
 
 HEADER = "Date,Open,High,Low,Close,Adj Close,Volume,VWAP\n"
 ROWS = [f"2024-01-0{i},10,19,9,1{i},5,10{i},11\n" for i in range(1, 6)]

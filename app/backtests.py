@@ -1,0 +1,128 @@
+"""What the service asks of the engine: who a run would be, and to run it.
+
+Everything heavy is imported here, and this module only on threads that no request waits for.
+May be used from any thread.
+"""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from app.executor import Surroundings
+from app.replicates import mapper_for
+from app.run_job import RunJob
+from app.run_records import figures
+from app.settings import Settings
+from app.transitions import Claimed, NewRun
+from engine.artifacts import verify
+from engine.artifacts.manifest import MANIFEST
+from engine.caches import MEGABYTE, BoundedCache, Caches
+from engine.config import RunConfig
+from engine.data import LocalProvider, NoParams, Provider
+from engine.errors import VerificationError
+from engine.execution import load_kernel
+from engine.pipeline import PreparedRun, RunContext, prepare
+from engine.plugins import load_plugins
+
+# Enough for the candles of the largest run; features are cheap to make again.
+CANDLES_MB, FEATURES_MB = 256, 16
+
+
+class Backtests:
+    """The engine with one set of plugins, caches and threads for all runs of the process."""
+
+    def __init__(self, settings: Settings) -> None:
+        load_plugins(settings.plugins)
+        self._settings = settings
+        self._kernel = load_kernel(settings.kernel)
+        self._mapper = mapper_for(settings)
+        self._caches = Caches(
+            candles=BoundedCache(CANDLES_MB * MEGABYTE),
+            features=BoundedCache(FEATURES_MB * MEGABYTE),
+        )
+
+    def identify(self, raw: Mapping[str, Any]) -> NewRun:
+        """Return who the run of a configuration would be; its candles are loaded for that.
+
+        Raises
+            ConfigError, LimitError, DataError, PluginError
+        """
+        prepared = self.prepare(raw)
+        identity = prepared.identity
+        return NewRun(
+            run_id=identity.run_id,
+            run_hash=identity.run_hash,
+            symbol=prepared.config.symbol,
+            config=prepared.config.to_json(),
+            candle_digest=identity.candle_digest,
+            code_version=identity.code_version,
+        )
+
+    def prepare(self, raw: Mapping[str, Any], **surroundings: Any) -> PreparedRun:
+        """Return a run whose candles are loaded; ``surroundings`` are fields of ``RunContext``."""
+        context = RunContext(
+            limits=self._settings.limits,
+            provider=self._provider(raw),
+            kernel=self._kernel,
+            caches=self._caches,
+            mapper=self._mapper,
+            **surroundings,
+        )
+        return prepare(raw, context)
+
+    def _provider(self, raw: Mapping[str, Any]) -> Provider | None:
+        if raw.get("provider", RunConfig.model_fields["provider"].default) == "local":
+            return LocalProvider(NoParams(), self._settings.data_dir)
+        return None
+
+    def job(self, claimed: Claimed, surroundings: Surroundings, **tools: Any) -> RunJob:
+        """Return an attempt at a run that a worker has taken; ``tools`` are those of ``RunJob``."""
+        return RunJob(self.prepare, claimed, surroundings, **tools)
+
+    def verified(self, folder: Path, manifest_hash: str) -> dict[str, Any]:
+        """Return ``{ok, manifest_ok, files}``, with the manifest's hash compared to a known one."""
+        try:
+            found = verify(folder)
+        except (VerificationError, OSError):
+            missing = {"name": MANIFEST, "ok": False, "reason": "is missing or no manifest"}
+            return {"ok": False, "manifest_ok": False, "files": [missing]}
+        manifest_ok = found.manifest_ok and found.manifest["manifest_hash"] == manifest_hash
+        files = [dataclasses.asdict(check) for check in found.files]
+        return {"ok": found.ok and manifest_ok, "manifest_ok": manifest_ok, "files": files}
+
+    def close(self) -> None:
+        """Give up the threads, or leave the cluster."""
+        self._mapper.close()
+
+
+def read_finished(folder: Path) -> tuple[NewRun, dict[str, Any]] | None:
+    """Return who the run in a directory is and what to enter for it, None where it does not verify.
+
+    The second are the further arguments of ``transitions.take_in``.
+    """
+    with suppress(VerificationError, OSError, ValueError, KeyError, TypeError):
+        found = verify(folder)
+        manifest = found.manifest
+        if not found.ok or folder.name != manifest["run_hash"][: len(folder.name)]:
+            return None
+        config = json.loads((folder / "config.json").read_bytes())
+        metrics, validation = figures(json.loads((folder / "summary.json").read_bytes()))
+        new = NewRun(
+            run_id=folder.name,
+            run_hash=manifest["run_hash"],
+            symbol=config["symbol"],
+            config=config,
+            candle_digest=manifest["candle_digest"],
+            code_version=manifest["code_version"],
+        )
+        finished_ts = int((folder / "manifest.json").stat().st_mtime * 1000)
+        return new, {
+            "finished_ts": finished_ts,
+            "metrics": metrics,
+            "validation": validation,
+            "manifest_hash": manifest["manifest_hash"],
+        }
+    return None

@@ -1,0 +1,139 @@
+"""The pool that runs: each worker takes the next run from the queue and brings it to an end.
+
+May be called from any thread. The queue itself is in the database; the semaphore only says how
+often it is worth looking there.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from app import transitions
+from app.transitions import Claimed
+from app.writer import Writer
+from engine.errors import StorageError
+
+Attempt = tuple[str, int]
+log = logging.getLogger("studio.runs")
+
+
+class Job(Protocol):
+    """One attempt at a run."""
+
+    def work(self) -> None:
+        """Bring it to an end, and store that."""
+
+
+class Surroundings(Protocol):
+    """What a job asks while it works."""
+
+    def cancelled(self) -> bool:
+        """Tell whether to stop."""
+
+    def stopping(self) -> bool:
+        """Tell whether that is because the server stops."""
+
+
+class Executor:
+    """``workers`` threads; ``make_job`` is called on them, and may take its time at first."""
+
+    def __init__(
+        self,
+        workers: int,
+        writer: Writer,
+        make_job: Callable[[Claimed, Surroundings], Job],
+        ended: Callable[[], None],
+    ) -> None:
+        self._writer = writer
+        self._make_job = make_job
+        self._ended = ended
+        self._queued = threading.Semaphore(0)
+        self._stopping = threading.Event()
+        self._lock = threading.Lock()
+        self._active: set[Attempt] = set()
+        self._to_cancel: set[Attempt] = set()
+        self._threads = [
+            threading.Thread(target=self._serve, name=f"worker-{i}", daemon=True)
+            for i in range(workers)
+        ]
+
+    def start(self, n_queued: int) -> None:
+        """Begin to work on what is queued already."""
+        for thread in self._threads:
+            thread.start()
+        self.notify(n_queued)
+
+    def notify(self, n_queued: int = 1) -> None:
+        """Say that runs have been queued."""
+        if n_queued:
+            self._queued.release(n_queued)
+
+    def cancel(self, run_id: str, attempt: int) -> None:
+        """Ask the worker of an attempt to stop; one that ends first forgets about it."""
+        with self._lock:
+            self._to_cancel.add((run_id, attempt))
+
+    def stop(self, timeout_s: float) -> bool:
+        """Interrupt what runs and put it back into the queue; tell whether all threads ended."""
+        self._stopping.set()
+        self._queued.release(len(self._threads))
+        until = time.monotonic() + timeout_s
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join(max(0.0, until - time.monotonic()))
+        with self._lock:
+            left = sorted(self._active)
+        for run_id, attempt in left:
+            log.warning("left behind at work", extra={"run_id": run_id})
+            self._writer.submit(transitions.requeue(run_id, attempt, crashed=False), lasting=True)
+        return not any(thread.is_alive() for thread in self._threads)
+
+    def _serve(self) -> None:
+        while True:
+            self._queued.acquire()
+            if self._stopping.is_set():
+                return
+            try:
+                claimed = self._writer.submit(transitions.claim, lasting=True).result()
+            except StorageError:  # the database has been closed
+                return
+            if claimed is not None:
+                self._work(claimed)
+
+    def _work(self, claimed: Claimed) -> None:
+        attempt = (claimed.run_id, claimed.attempt)
+        with self._lock:
+            self._active.add(attempt)
+        try:
+            self._make_job(claimed, _Surroundings(self, attempt)).work()
+        except StorageError:
+            log.warning("the end of the run could not be stored", extra={"run_id": claimed.run_id})
+        except Exception:
+            log.exception("a worker met an error", extra={"run_id": claimed.run_id})
+        finally:
+            with self._lock:
+                self._active.discard(attempt)
+                self._to_cancel.discard(attempt)
+        self._ended()
+
+    def is_to_stop(self, attempt: Attempt) -> bool:
+        """Tell whether an attempt should stop, for whatever reason."""
+        return self._stopping.is_set() or attempt in self._to_cancel
+
+    def is_stopping(self) -> bool:
+        """Tell whether the whole pool stops."""
+        return self._stopping.is_set()
+
+
+class _Surroundings:
+    def __init__(self, executor: Executor, attempt: Attempt) -> None:
+        self._executor = executor
+        self._attempt = attempt
+
+    def cancelled(self) -> bool:
+        return self._executor.is_to_stop(self._attempt)
+
+    def stopping(self) -> bool:
+        return self._executor.is_stopping()

@@ -1,0 +1,339 @@
+"""What every request goes through: the order of checks, one form of error, one line in the log.
+
+Host → Origin → preflight → authentication → route → content type and size; the body's JSON and its
+meaning are each handler's own. A request that is refused is answered once its body has been read
+and thrown away, since a client that is still sending would see a reset instead of the answer.
+"""
+
+import json
+import logging
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import tornado.web
+from tornado.httputil import HTTPServerRequest
+
+from app.api_errors import ApiError, as_api_error
+from app.events import EventLog
+from app.operations import Operation
+from app.runs import RunService
+from app.security import HEADERS, Gate, preflight_headers
+from engine.errors import StudioError
+
+METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH")
+PREFLIGHT = {"Origin", "Access-Control-Request-Method"}
+DRAIN_S = 10.0
+JSON_TYPE = "application/json; charset=utf-8"
+log = logging.getLogger("studio.server")
+access = logging.getLogger("studio.access")
+
+
+@dataclass
+class Services:
+    """What handlers work with."""
+
+    gate: Gate
+    runs: RunService
+    events: EventLog
+    health: dict[str, Any]
+    max_body: int
+    max_drain: int
+    max_streams: int
+    heartbeat_ms: int
+    shorten: Callable[[str], str]  # makes the paths in a message relative
+    streams: set[Any] = field(default_factory=set)
+    closing: bool = False
+
+
+class AnyMethod(tuple[str, ...]):
+    """Every word is a method: what is none of ours is refused by our own checks, in their order."""
+
+    __slots__ = ()
+
+    def __contains__(self, _word: object) -> bool:
+        """Agree to it."""
+        return True
+
+
+@tornado.web.stream_request_body
+class Handler(tornado.web.RequestHandler):
+    """One request; a subclass has a method in lower case for each that its route knows."""
+
+    SUPPORTED_METHODS = AnyMethod()
+
+    def initialize(
+        self, services: Services, operations: Mapping[str, Operation], route: str
+    ) -> None:
+        """Take what the table of operations says about the route."""
+        self.services = services
+        self.operations = operations
+        self.route = route
+        self.started = time.perf_counter()
+        self.asked = self.request.method or ""
+        self.incident: str | None = None
+        self._refusal: ApiError | None = None
+        self._body = bytearray()
+        self._drain_timer: Any = None
+
+    def set_default_headers(self) -> None:
+        """Set what every response carries."""
+        self.clear_header("Server")
+        for name, value in HEADERS.items():
+            self.set_header(name, value)
+        services = self.application.settings["services"]
+        cors = services.gate.cors_headers(self.request.headers.get_list("Origin"))
+        for name, value in (cors or {}).items():
+            self.set_header(name, value)
+
+    def prepare(self) -> None:
+        """Decide who may go on, before the body is read."""
+        connection: Any = self.request.connection
+        connection.set_max_body_size(self.services.max_drain)
+        try:
+            self._admit()
+        except ApiError as refusal:
+            self._refuse(refusal)
+
+    def _admit(self) -> None:
+        request, gate = self.request, self.services.gate
+        if not gate.admits_host(request.headers.get_list("Host")):
+            raise ApiError("FORBIDDEN_HOST", "this host name is not one of this server's")
+        if gate.cors_headers(request.headers.get_list("Origin")) is None:
+            raise ApiError("FORBIDDEN_ORIGIN", "this origin is not one of those that are allowed")
+        if self.asked == "OPTIONS" and request.headers.keys() >= PREFLIGHT:
+            request.method = "PREFLIGHT"
+            return
+        if not self._is_public() and not gate.verifier.matches(_only(request, "Authorization")):
+            raise ApiError("UNAUTHORIZED", "a bearer token is needed; it is not this one, or none")
+        self._admit_route()
+        self._admit_body()
+
+    def _is_public(self) -> bool:
+        return any(operation.public for operation in self.operations.values())
+
+    def _admit_route(self) -> None:
+        if not self.operations:
+            raise ApiError("NOT_FOUND", "there is nothing at this path")
+        if self.asked not in self.operations:
+            allowed = ", ".join(sorted(self.operations))
+            message = f"this path takes {allowed}"
+            raise ApiError("METHOD_NOT_ALLOWED", message, headers={"Allow": allowed})
+        unknown = self.request.query_arguments.keys() - self.operations[self.asked].query
+        if unknown:
+            raise ApiError("INVALID_QUERY", "a query parameter is unknown here")
+
+    def _admit_body(self) -> None:
+        headers = self.request.headers
+        if "Content-Encoding" in headers:
+            raise ApiError("UNSUPPORTED_MEDIA_TYPE", "send the body without a Content-Encoding")
+        kind = headers.get("Content-Type", "").partition(";")[0].strip().lower()
+        if self.operations[self.asked].takes_json and kind != "application/json":
+            raise ApiError("UNSUPPORTED_MEDIA_TYPE", "send application/json")
+        if int(headers.get("Content-Length", "0")) > self.services.max_body:
+            raise self._too_large()
+
+    def _too_large(self) -> ApiError:
+        return ApiError("PAYLOAD_TOO_LARGE", f"at most {self.services.max_body:,} bytes")
+
+    def _refuse(self, refusal: ApiError) -> None:
+        """Let the answer be this refusal, when the rest of the body has gone by."""
+        self._refusal = refusal
+        self._body.clear()
+        self.request.method = "REFUSE"
+        loop = self.request.connection.stream.io_loop  # type: ignore[union-attr]  # an HTTP/1 one has it
+        self._drain_timer = loop.call_later(DRAIN_S, self._answer_refusal)
+
+    def data_received(self, chunk: bytes) -> None:
+        """Keep a part of the body, or throw it away."""
+        if self._refusal is not None:
+            return
+        if len(self._body) + len(chunk) > self.services.max_body:
+            self._refuse(self._too_large())
+            return
+        self._body += chunk
+
+    def refuse(self, *_: str, **__: str) -> None:
+        """Answer what ``prepare`` or the body has led to."""
+        self._answer_refusal()
+
+    def _answer_refusal(self) -> None:
+        if self._drain_timer is not None:
+            self.request.connection.stream.io_loop.remove_timeout(self._drain_timer)  # type: ignore[union-attr]  # as above
+            self._drain_timer = None
+        if self._finished or self._refusal is None:
+            return
+        if self._had_body():
+            self.set_header("Connection", "close")
+        self.answer_error(self._refusal)
+
+    def _had_body(self) -> bool:
+        headers = self.request.headers
+        return "Transfer-Encoding" in headers or headers.get("Content-Length", "0") != "0"
+
+    def preflight(self, *_: str, **__: str) -> None:
+        """Tell a browser what its page may send."""
+        for name, value in preflight_headers().items():
+            self.set_header(name, value)
+        self.set_status(204)
+
+    def head(self, *arguments: str, **named: str) -> Any:
+        """Answer as to GET; Tornado leaves the body out."""
+        return self.get(*arguments, **named)
+
+    def json_body(self) -> dict[str, Any]:
+        """Return the body's object.
+
+        Raises
+            ApiError where it is no JSON, or no object.
+        """
+        try:
+            value: Any = json.loads(bytes(self._body).decode("utf-8"), parse_constant=_refuse_word)
+            json.dumps(value, ensure_ascii=False).encode(
+                "utf-8"
+            )  # half a surrogate pair is no text
+        except (ValueError, RecursionError):
+            raise ApiError("INVALID_JSON", "the body is not valid JSON") from None
+        if not isinstance(value, dict):
+            errors = [{"field": "", "message": "should be an object"}]
+            message = "the body should be a JSON object"
+            raise ApiError("INVALID_PARAM", message, details={"errors": errors})
+        return value
+
+    def query(self, name: str) -> str | None:
+        """Return a query parameter, None where it is not given.
+
+        Raises
+            ApiError where it is given twice.
+        """
+        given = self.request.query_arguments.get(name, [])
+        if len(given) > 1:
+            raise ApiError("INVALID_QUERY", f"{name} is given more than once")
+        try:
+            return given[0].decode("utf-8") if given else None
+        except UnicodeDecodeError:
+            raise ApiError("INVALID_QUERY", f"{name} is not UTF-8") from None
+
+    def whole_number(self, name: str, least: int, most: int, default: int) -> int:
+        """Return a query parameter between two bounds.
+
+        Raises
+            ApiError where it is no such number.
+        """
+        text = self.query(name)
+        if text is None:
+            return default
+        if not (
+            text.isascii() and text.isdigit() and len(text) < 19 and least <= int(text) <= most
+        ):
+            message = f"{name} should be a whole number from {least} to {most:,}"
+            raise ApiError("INVALID_QUERY", message)
+        return int(text)
+
+    def answer(self, value: Any, status: int = 200) -> None:
+        """Send a JSON value."""
+        self.set_status(status)
+        self.set_header("Content-Type", JSON_TYPE)
+        self.write(to_json(value))
+
+    def answer_error(self, fault: ApiError) -> None:
+        """Send an error in its envelope."""
+        self.request.method = self.asked  # the answer to HEAD has no body
+        self.set_status(fault.status)
+        for name, value in fault.headers.items():
+            self.set_header(name, value)
+        self.set_header("Content-Type", JSON_TYPE)
+        self.set_header("Cache-Control", "no-store")
+        envelope = fault.envelope()
+        envelope["error"]["message"] = self.services.shorten(str(fault))
+        self.finish(to_json(envelope))
+
+    def matches(self, etag: str) -> bool:
+        """Tell whether the client has this very version, by ``If-None-Match``."""
+        given = self.request.headers.get("If-None-Match", "")
+        held = [each.strip().removeprefix("W/") for each in given.split(",")]
+        return "*" in held or etag in held
+
+    def answer_unless_known(self, value: Any, etag: str) -> None:
+        """Send a JSON value, or that the client has it."""
+        self.set_header("ETag", etag)
+        self.set_header("Cache-Control", "private, no-cache")
+        if self.matches(etag):
+            self.set_status(304)
+        else:
+            self.answer(value)
+
+    def decode_argument(self, value: bytes, name: str | None = None) -> str:  # noqa: ARG002  # Tornado's
+        """Return a part of the path; what is no UTF-8 matches no name, and so is not found."""
+        return value.decode("utf-8", "replace")
+
+    def compute_etag(self) -> str | None:
+        """Leave ETags to the handlers that have one."""
+        return None
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        """Send the envelope of whatever a handler raised."""
+        fault = kwargs.get("exc_info", (None, None, None))[1]
+        if isinstance(fault, StudioError):
+            error = as_api_error(fault)
+        elif isinstance(fault, tornado.web.HTTPError) and status_code < 500:
+            # Tornado's own word about a path or a query that cannot be decoded.
+            error = ApiError("INVALID_QUERY", "the address cannot be read")
+        else:
+            error = ApiError("INTERNAL_ERROR", "An error inside Studio; its log says more.")
+        if error.status == 500:
+            self.incident = self.incident or secrets.token_hex(6)
+            details = {**(error.details or {}), "incident": self.incident}
+            error = ApiError(error.api_code, str(error), details=details)
+        self.answer_error(error)
+
+    def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
+        """Log what was not expected, once, without the address."""
+        if isinstance(value, StudioError) and as_api_error(value).status != 500:
+            return
+        if isinstance(value, tornado.web.HTTPError) and value.status_code < 500:
+            return
+        self.incident = secrets.token_hex(6)
+        extra = {"incident": self.incident, "method": self._known_method(), "route": self.route}
+        run_id = self.path_kwargs.get("run_id")
+        log.error(
+            "a request met an error",
+            exc_info=(typ, value, tb),
+            extra=extra if run_id is None else extra | {"run_id": run_id[:64]},
+        )
+
+    def _known_method(self) -> str:
+        return self.asked if self.asked in METHODS else "other"
+
+    def log_access(self) -> None:
+        """Write the line of this request."""
+        access.info(
+            "request",
+            extra={
+                "method": self._known_method(),
+                "route": self.route,
+                "status": self.get_status(),
+                "duration_ms": round(1e3 * (time.perf_counter() - self.started), 2),
+            },
+        )
+
+
+class NotFound(Handler):
+    """A path that is nobody's."""
+
+
+def to_json(value: Any) -> bytes:
+    """Return a JSON value in UTF-8; NaN and infinity never get this far."""
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+
+
+def _refuse_word(word: str) -> Any:
+    raise ValueError(word)
+
+
+def _only(request: HTTPServerRequest, name: str) -> str | None:
+    """Return a header that is given once."""
+    given = request.headers.get_list(name)
+    return given[0] if len(given) == 1 else None

@@ -1,0 +1,292 @@
+"""The server: what it is made of, how it starts and how it stops.
+
+Nothing heavy is imported before it listens; the engine comes in on a thread of its own right after,
+or with the first request that needs it.
+"""
+
+import asyncio
+import contextlib
+import functools
+import importlib
+import logging
+import os
+import re
+import secrets
+import socket
+import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+import tornado.netutil
+import tornado.web
+from tornado.httpserver import HTTPServer
+
+from app.data_dir import DataDir, StartError, held
+from app.database import open_database, open_for_reading
+from app.events import EventLog
+from app.executor import Executor, Job, Surroundings
+from app.fault_points import FaultPoints
+from app.handlers.base import NotFound, Services
+from app.logs import Shortener, start_logging
+from app.operations import by_path
+from app.recovery import Reader, Recovered, recover
+from app.removal import Remover
+from app.runs import RunService
+from app.runtime_file import remove_runtime, write_runtime
+from app.security import WILDCARDS, Gate, allowed_hosts
+from app.settings import Settings
+from app.token_file import TokenSource, Verifier, obtain_token
+from app.transitions import Claimed
+from app.writer import Writer
+from engine import __version__
+from engine.code import code_version
+from engine.kernels import kernel_guise
+
+if TYPE_CHECKING:
+    from app.backtests import Backtests
+
+T = TypeVar("T")
+WARM_UP_AFTER_S = 0.2
+JOBS_STOP_S = 1.5
+log = logging.getLogger("studio.server")
+
+
+class PortError(StartError):
+    """The address cannot be listened on."""
+
+    code = "PORT_TAKEN"
+
+
+class Once(Generic[T]):
+    """A value that is made when it is first asked for, by one thread for all."""
+
+    def __init__(self, make: Callable[[], T]) -> None:
+        self._make = make
+        self._lock = threading.Lock()
+        self._value: T | None = None
+
+    def __call__(self) -> T:
+        """Return it; an error that its making raises is raised each time anew."""
+        with self._lock:
+            if self._value is None:
+                self._value = self._make()
+            return self._value
+
+    @property
+    def made(self) -> T | None:
+        """Return it if it is there."""
+        return self._value
+
+
+@dataclass(frozen=True)
+class Started:
+    """What a person should know about a server that has started."""
+
+    url: str
+    token: TokenSource
+    notes: tuple[str, ...]
+
+
+class Server:
+    """One server on one data directory; ``start`` and ``stop`` belong to the loop's thread."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        token: str | None = None,
+        faults: FaultPoints | None = None,
+    ) -> None:
+        self.settings = settings
+        self.instance_id = secrets.token_hex(8)
+        self._given_token = token
+        self._faults = faults or FaultPoints()
+        self._data_dir = DataDir(settings.data_dir)
+        self._exit = contextlib.ExitStack()
+        self._backtests = Once(functools.partial(_load_backtests, settings))
+        self._threads = ThreadPoolExecutor(2, thread_name_prefix="request")
+        self._housekeeping = ThreadPoolExecutor(1, thread_name_prefix="housekeeping")
+
+    async def start(self) -> Started:
+        """Hold the data directory, go on with what was left, and listen.
+
+        Raises
+            StartError where it cannot start here; ConfigError for a plugin; StorageError.
+        """
+        try:
+            return self._start(asyncio.get_running_loop())
+        except BaseException:
+            self._exit.close()
+            raise
+
+    def _start(self, loop: asyncio.AbstractEventLoop) -> Started:
+        settings, data_dir = self.settings, self._data_dir
+        self._exit.enter_context(held(settings.data_dir))
+        notes = data_dir.prepare()
+        data_dir.empty_tmp()
+        token = obtain_token(self._given_token, settings.token_file, data_dir)
+        notes += token.warnings
+        self._exit.callback(start_logging(data_dir, settings.log_level, token.token))
+        if settings.plugins:  # one that cannot be read should be known now
+            self._backtests()
+        database = open_database(data_dir.db)
+        if database.set_aside is not None:
+            notes.append(
+                f"The database was damaged; it lies beside its new one as {database.set_aside}, "
+                "and its completed runs are taken in again from their directories."
+            )
+        reader = open_for_reading(data_dir.db)
+        self._events = EventLog(reader, loop)
+        self._writer = Writer(database.connection, self._events.announce, self._faults)
+        self._exit.callback(self._writer.close)
+        self._exit.callback(reader.close)  # before the writer, which then folds its log in
+        remover = Remover(self._writer, data_dir, settings.retention, self._faults)
+        recovered = recover(self._writer, data_dir, remover, _load_reader)
+        notes += _found(recovered)
+        self._executor = Executor(settings.workers, self._writer, self._job, self._ended)
+        self._runs = RunService(
+            reader=reader,
+            writer=self._writer,
+            executor=self._executor,
+            remover=remover,
+            data_dir=data_dir,
+            backtests=self._backtests,
+            threads=self._threads,
+            housekeeping=self._housekeeping,
+            queue_limit=settings.queue_limit,
+            faults=self._faults,
+        )
+        url = self._listen(token)
+        write_runtime(data_dir.path, url, __version__, self.instance_id)
+        self._exit.callback(remove_runtime, data_dir.path, self.instance_id)
+        for note in notes:
+            log.warning(note)
+        log.info("listening on port %d", self.port)
+        sys.setswitchinterval(0.001)  # so that two busy workers do not keep the loop waiting
+        self._executor.start(recovered.n_queued)
+        loop.call_later(WARM_UP_AFTER_S, self._threads.submit, self._backtests)
+        return Started(url, token, tuple(notes))
+
+    def _listen(self, token: TokenSource) -> str:
+        """Bind the port and serve on it; return the address to give out."""
+        host, port = self.settings.host, self.settings.port
+        try:
+            sockets = tornado.netutil.bind_sockets(port, address=host)
+        except (OSError, UnicodeError, OverflowError) as fault:
+            raise _port_error(host, port, fault) from None
+        self.port = sockets[0].getsockname()[1]
+        self._services = Services(
+            gate=Gate(
+                allowed_hosts(host, self.port, self.settings.allowed_hosts),
+                frozenset(self.settings.origins),
+                Verifier(token.token),
+            ),
+            runs=self._runs,
+            events=self._events,
+            health={
+                "status": "ok",
+                "version": __version__,
+                "code_version": code_version(),
+                "instance_id": self.instance_id,
+                "kernel": kernel_guise(self.settings.kernel),
+            },
+            max_body=self.settings.max_body,
+            max_drain=self.settings.max_import_bytes,
+            max_streams=self.settings.max_streams,
+            heartbeat_ms=self.settings.heartbeat_ms,
+            shorten=Shortener(self._data_dir.path),
+        )
+        self._http = HTTPServer(
+            application(self._services),
+            max_body_size=self.settings.max_body,
+            max_buffer_size=1 << 20,
+            body_timeout=60.0,
+        )
+        self._http.add_sockets(sockets)
+        shown = host if _is_particular(host) else "127.0.0.1"
+        return f"http://{f'[{shown}]' if ':' in shown else shown}:{self.port}"
+
+    def _job(self, claimed: Claimed, surroundings: Surroundings) -> Job:
+        return self._backtests().job(
+            claimed,
+            surroundings,
+            data_dir=self._data_dir,
+            writer=self._writer,
+            faults=self._faults,
+            shorten=self._services.shorten,
+        )
+
+    def _ended(self) -> None:
+        with contextlib.suppress(RuntimeError):  # the housekeeping has closed
+            self._runs.tidy_up()
+
+    async def stop(self) -> bool:
+        """Interrupt what runs, close what is open; tell whether nothing was left behind."""
+        self._services.closing = self._runs.closing = True
+        self._events.wake_all()
+        all_ended = await asyncio.to_thread(self._executor.stop, JOBS_STOP_S)
+        self._http.stop()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._http.close_all_connections(), 0.2)
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._housekeeping.shutdown(wait=True, cancel_futures=True)
+        if all_ended and (backtests := self._backtests.made) is not None:
+            backtests.close()
+        log.info("stopped" if all_ended else "stopped; a run was left at work")
+        self._exit.close()
+        return all_ended
+
+
+def application(services: Services) -> tornado.web.Application:
+    """Return the Tornado application, its routes made from the table of operations."""
+    routes: list[Any] = []
+    for path, methods in by_path().items():
+        module, _, name = next(iter(methods.values())).handler.partition(".")
+        handler = getattr(importlib.import_module(f"app.handlers.{module}"), name)
+        pattern = re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(path))
+        arguments = {"services": services, "operations": methods, "route": path}
+        routes.append((f"{pattern}$", handler, arguments))
+    return tornado.web.Application(
+        routes,
+        default_handler_class=NotFound,
+        default_handler_args={"services": services, "operations": {}, "route": "none"},
+        log_function=lambda handler: handler.log_access(),
+        services=services,
+    )
+
+
+def _load_backtests(settings: Settings) -> "Backtests":
+    from app.backtests import Backtests  # noqa: PLC0415  # half a second, and not before listening
+
+    return Backtests(settings)
+
+
+def _load_reader() -> Reader:
+    from app.backtests import read_finished  # noqa: PLC0415  # as above, and hardly ever needed
+
+    return read_finished
+
+
+def _found(recovered: Recovered) -> list[str]:
+    notes = []
+    if recovered.taken_in:
+        notes.append(f"{len(recovered.taken_in)} completed runs were taken in from directories.")
+    if recovered.set_aside:
+        named = ", ".join(recovered.set_aside[:3])
+        notes.append(f"{len(recovered.set_aside)} were moved to orphans, as none is a run: {named}")
+    return notes
+
+
+def _is_particular(host: str) -> bool:
+    """Tell whether a bound host is one address that is not this machine's own loopback."""
+    return host not in {*WILDCARDS, "localhost", "::1"} and not host.startswith("127.")
+
+
+def _port_error(host: str, port: int, fault: Exception) -> PortError:
+    if isinstance(fault, socket.gaierror | UnicodeError):
+        return PortError(f"The host {host} is not known on this machine.")
+    code = getattr(fault, "errno", None)
+    reason = os.strerror(code).lower() if code else "the address cannot be used"
+    return PortError(f"Port {port} cannot be used: {reason}. Choose another with --port, or 0.")

@@ -1,0 +1,54 @@
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+Server = Any
+
+
+def test_a_run_from_post_to_artifacts(server: Server) -> None:
+    """A configuration that is posted comes back as a completed run whose files verify."""
+    answer = server.post("/runs", {"symbol": "SPX", "provider": "sample", "plot": False})
+    assert answer.status == 201
+    run_id = answer.json["run_id"]
+    assert answer.headers["Location"] == f"/runs/{run_id}"
+    run = server.wait_for(run_id)
+    assert (run["status"], run["attempt"], run["progress"]) == ("completed", 1, 1.0)
+    assert server.get(f"/runs/{run_id}/verify").json["ok"]
+    manifest = server.get(f"/runs/{run_id}/artifacts").json
+    assert manifest["manifest_hash"] == run["manifest_hash"]
+    events = server.events(run_id)
+    assert [event.id for event in events] == list(range(1, len(events) + 1))
+    assert events[-1].type == "completed"
+
+
+def test_forty_at_once_make_one_run(server: Server) -> None:
+    """Of forty identical requests at the same time one makes the run and the others find it."""
+    body = {"symbol": "SPX", "provider": "sample", "plot": False}
+    with ThreadPoolExecutor(40) as pool:
+        answers = list(pool.map(lambda _: server.post("/runs", body), range(40)))
+    assert sorted(answer.status for answer in answers) == [200] * 39 + [201]
+    assert len({answer.json["run_id"] for answer in answers}) == 1
+    assert len(server.get("/runs").json["runs"]) == 1
+
+
+def test_stop_in_the_middle_and_start_again(
+    spawn: Callable[..., Any],
+) -> None:
+    """A run that a stop interrupts is queued again, once, and completes at the next start."""
+    slow = {
+        "symbol": "SPX",
+        "provider": "sample",
+        "plot": False,
+        "validation": {"permutation": {"n": 20_000}},
+    }
+    first = spawn()
+    run_id = first.post("/runs", slow).json["run_id"]
+    first.wait_for(run_id, "running")
+    assert first.end() == 0
+    assert not (first.data_dir / "server.json").exists()
+    second = spawn()
+    run = second.wait_for(run_id)
+    assert (run["status"], run["attempt"]) == ("completed", 2)
+    events = second.events(run_id)
+    assert [event.id for event in events] == list(range(1, len(events) + 1))
+    assert [event.type for event in events].count("requeued") == 1
