@@ -234,3 +234,23 @@ def test_exact_versions_and_names_only() -> None:
     pins = [line for line in lines if not line.startswith("#")]
     assert all(line.count("==") == 1 and "/" not in line for line in pins)
     assert {"vectorbt", "backtesting"} <= {line.partition("==")[0] for line in pins}
+
+
+def test_the_service_is_measured(
+    script: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """service prints figures of streams, health checks, new runs and many runs of a real server."""
+    service = script("service")
+    arguments = ["--json", "--clients", "6", "--seconds", "0.5", "--creates", "10", "--runs", "10"]
+    monkeypatch.setattr(sys, "argv", ["service.py", *arguments])
+    service.main()
+    figures = json.loads(capsys.readouterr().out)
+    assert set(figures) == {
+        "sse_6", "health_under_load_ms", "create_per_s", "api_cached_ms", "runs"
+    }  # fmt: skip
+    assert figures["sse_6"]["n"] > 6
+    assert figures["sse_6"]["p50"] <= figures["sse_6"]["p99"]
+    assert figures["health_under_load_ms"]["n"] > 10
+    assert figures["create_per_s"] > 0
+    assert figures["api_cached_ms"] > 0
+    assert set(figures["runs"]) == {"1", "10"}
