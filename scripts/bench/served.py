@@ -20,14 +20,19 @@ WAIT_S = 60.0
 class Served:
     """One server and one connection that is kept open."""
 
-    def __init__(self, process: "subprocess.Popen[bytes]", data_dir: Path) -> None:
-        self.pid = process.pid
-        self.data_dir = data_dir
-        runtime = json.loads((data_dir / "server.json").read_text(encoding="utf-8"))
-        self.port = int(runtime["url"].rpartition(":")[2])
-        token = (data_dir / "token").read_text(encoding="ascii").strip()
-        self.headers = {"Authorization": f"Bearer {token}"}
-        self._connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=WAIT_S)
+    def __init__(self, pid: int, port: int, headers: dict[str, str]) -> None:
+        self.pid = pid
+        self.port = port
+        self.headers = headers
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=WAIT_S)
+
+    def another(self) -> "Served":
+        """Return the same server on a connection of its own."""
+        return Served(self.pid, self.port, self.headers)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
 
     def call(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
         """Send a request; return the status and the JSON that came back."""
@@ -87,7 +92,12 @@ def serving(**settings: Any) -> Iterator[Served]:
                 assert process.poll() is None, "the server did not start"
                 assert time.monotonic() < until, "the server did not start in time"
                 time.sleep(0.001)
-            yield Served(process, data_dir)
+            runtime = json.loads((data_dir / "server.json").read_text(encoding="utf-8"))
+            token = (data_dir / "token").read_text(encoding="ascii").strip()
+            port = int(runtime["url"].rpartition(":")[2])
+            server = Served(process.pid, port, {"Authorization": f"Bearer {token}"})
+            with contextlib.closing(server):
+                yield server
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(WAIT_S)
