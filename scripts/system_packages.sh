@@ -23,6 +23,7 @@ header() {
 }
 
 need gcc "the tests that compare the compiled loop with the interpreted one" command -v cc
+need curl "the test that follows the README" command -v curl
 need libc6-dev "the same" test -f /usr/include/stdio.h
 need python3-dev "the same" header
 
