@@ -11,6 +11,7 @@ from typing import Any
 
 from rich import box
 from rich.table import Table
+from rich.text import Text
 
 from app.data_dir import DataDir
 from app.database import SCHEMA_VERSION, open_for_reading
@@ -40,6 +41,10 @@ def runs_command(data_dir: Path | None, status: str | None, limit: int, *, as_js
     page = _read(DataDir(settings.data_dir).db, Selection(limit=limit, status=status))
     if as_json:
         sys.stdout.write(json.dumps(page, indent=2, sort_keys=True) + "\n")
+        return
+    if not page["runs"]:
+        kind = "" if status is None else f" that are {status}"
+        Output().print(Text(f"There are no runs{kind}: 'studio serve' takes them, over HTTP."))
         return
     table = Table(box=box.SIMPLE_HEAD)
     for title in ("run", "symbol", "status", "progress", *(title for title, _, _ in FIGURES)):
