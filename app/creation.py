@@ -76,14 +76,15 @@ Row = Callable[[str, tuple[Any, ...]], sqlite3.Row | None]
 
 
 def bound_to(row: Row, key: Key) -> Created | None:
-    """Return the run that a key is bound to, None where it is free.
+    """Return the run that a key is bound to; None where it is free, or about to be.
 
     Raises
         ApiError where it came with another body.
     """
     found = row(
-        "SELECT body_hash, run_id FROM idempotency_keys WHERE key = ? AND created_ts >= ?",
-        (key.key, now_ms() - KEY_LIFE_MS),
+        "SELECT body_hash, run_id FROM idempotency_keys JOIN runs USING (run_id)"
+        " WHERE key = ? AND idempotency_keys.created_ts >= ? AND status != ?",
+        (key.key, now_ms() - KEY_LIFE_MS, DELETING),
     )
     if found is None:
         return None

@@ -20,7 +20,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-import tornado.netutil
 import tornado.web
 from tornado.httpserver import HTTPServer
 
@@ -172,11 +171,8 @@ class Server:
     def _listen(self, token: TokenSource) -> str:
         """Bind the port and serve on it; return the address to give out."""
         host, port = self.settings.host, self.settings.port
-        try:
-            sockets = tornado.netutil.bind_sockets(port, address=host)
-        except (OSError, UnicodeError, OverflowError) as fault:
-            raise _port_error(host, port, fault) from None
-        self.port = sockets[0].getsockname()[1]
+        bound = _bind(host, port)
+        self.port = bound.getsockname()[1]
         self._services = Services(
             gate=Gate(
                 allowed_hosts(host, self.port, self.settings.allowed_hosts),
@@ -204,7 +200,7 @@ class Server:
             max_buffer_size=1 << 20,
             body_timeout=60.0,
         )
-        self._http.add_sockets(sockets)
+        self._http.add_socket(bound)
         shown = host if _is_particular(host) else "127.0.0.1"
         return f"http://{f'[{shown}]' if ':' in shown else shown}:{self.port}"
 
@@ -282,6 +278,17 @@ def _found(recovered: Recovered) -> list[str]:
 def _is_particular(host: str) -> bool:
     """Tell whether a bound host is one address that is not this machine's own loopback."""
     return host not in {*WILDCARDS, "localhost", "::1"} and not host.startswith("127.")
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    """Return the one socket that the server listens on, for as long as it lives."""
+    try:
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        bound = socket.create_server((str(address[0]), port), family=family, backlog=128)
+    except (OSError, UnicodeError) as fault:
+        raise _port_error(host, port, fault) from None
+    bound.settimeout(0.0)
+    return bound
 
 
 def _port_error(host: str, port: int, fault: Exception) -> PortError:
