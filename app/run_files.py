@@ -41,8 +41,11 @@ def open_file(folder: Path, name: str) -> OpenFile:
     """Open ``name`` directly below ``folder``; neither may be a link.
 
     Raises
-        FileNotFoundError where there is none; OSError where it is no regular file.
+        FileNotFoundError where there is none; OSError where it is no regular file, or elsewhere.
     """
+    if Path(name).name != name:  # as a manifest could name one that was written by hand
+        message = "not the name of a file"
+        raise OSError(message)
     if os.open in os.supports_dir_fd:
         inside = os.open(folder, os.O_RDONLY | DIRECTORY | SAFELY)
         try:

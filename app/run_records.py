@@ -91,7 +91,8 @@ def from_cursor(text: str) -> Cursor:
         place = None
     match place:
         case [int(queued_ts), str(run_id)] if (
-            0 <= queued_ts < 1 << 53
+            not isinstance(queued_ts, bool)
+            and 0 <= queued_ts < 1 << 53
             and RUN_ID.fullmatch(run_id)
             and to_cursor((queued_ts, run_id)) == text
         ):

@@ -96,7 +96,8 @@ class RunService:
         return found
 
     def _is_there(self, run_id: str) -> bool:
-        return (self._data_dir.runs / run_id).is_dir()
+        folder = self._data_dir.runs / run_id
+        return folder.is_dir() and not folder.is_symlink()
 
     async def _stored(self, future: "Future[Any]") -> Any:
         return await asyncio.wrap_future(future)

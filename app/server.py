@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 WARM_UP_AFTER_S = 0.2
-JOBS_STOP_S = 1.5
+JOBS_STOP_S, REQUESTS_STOP_S = 1.5, 0.2
 log = logging.getLogger("studio.server")
 
 
@@ -139,6 +139,8 @@ class Server:
         reader = open_for_reading(data_dir.db)
         self._events = EventLog(reader, loop)
         self._writer = Writer(database.connection, self._events.announce, self._faults)
+        # Last the writer, which gives up what cannot be stored; then who may be waiting for that.
+        self._exit.callback(self._housekeeping.shutdown, cancel_futures=True)
         self._exit.callback(self._writer.close)
         self._exit.callback(reader.close)  # before the writer, which then folds its log in
         remover = Remover(self._writer, data_dir, settings.retention, self._faults)
@@ -226,13 +228,21 @@ class Server:
         self._http.stop()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._http.close_all_connections(), 0.2)
-        self._threads.shutdown(wait=False, cancel_futures=True)
-        self._housekeeping.shutdown(wait=True, cancel_futures=True)
+        all_ended &= await asyncio.to_thread(self._end_requests)
         if all_ended and (backtests := self._backtests.made) is not None:
             backtests.close()
-        log.info("stopped" if all_ended else "stopped; a run was left at work")
+        log.info("stopped" if all_ended else "stopped; something was left at work")
         self._exit.close()
         return all_ended
+
+    def _end_requests(self) -> bool:
+        """Wait a moment for requests that read candles; tell whether they are done."""
+        waiting = threading.Thread(
+            target=self._threads.shutdown, kwargs={"cancel_futures": True}, daemon=True
+        )
+        waiting.start()
+        waiting.join(REQUESTS_STOP_S)
+        return not waiting.is_alive()
 
 
 def application(services: Services) -> tornado.web.Application:

@@ -72,7 +72,7 @@ def make_plan(raw: Mapping[str, Any], limits: Limits | None = None) -> RunPlan:
     if isinstance(provider, str) and provider not in providers:
         faults.append(Fault("provider", unknown("provider", provider, list(providers))))
     if config is None or faults:
-        raise ConfigError(faults)
+        raise ConfigError([*faults, *_limit_faults(*_asked_for(raw), limits or Limits())])
     return _build(_written_out(config, params), params, limits or Limits())
 
 
@@ -202,14 +202,27 @@ def _repeated(features: list[Feature]) -> Iterator[Fault]:
 
 
 def _check_limits(config: RunConfig, tests: Mapping[str, Params], limits: Limits) -> None:
-    faults = []
-    if len(config.indicators) > limits.max_indicators:
-        message = f"{len(config.indicators)} are more than the limit of {limits.max_indicators}"
-        faults.append(Fault("indicators", message))
-    for name, test in tests.items():
-        n = getattr(test, "n", 0)
-        if isinstance(n, int) and n > limits.max_replicates:
-            message = f"{n:,} is more than the limit of {limits.max_replicates:,}"
-            faults.append(Fault(f"validation.{name}.n", message))
+    replicates = {name: getattr(test, "n", 0) for name, test in tests.items()}
+    faults = list(_limit_faults(len(config.indicators), replicates, limits))
     if faults:
         raise LimitError(faults)
+
+
+def _asked_for(raw: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
+    """Return the number of indicators, and of replicates by test, as far as they can be read."""
+    listed, chosen = raw.get("indicators"), raw.get("validation")
+    tests = chosen if isinstance(chosen, Mapping) else {}
+    replicates = {str(k): test.get("n") for k, test in tests.items() if isinstance(test, Mapping)}
+    return len(listed) if isinstance(listed, list) else 0, replicates
+
+
+def _limit_faults(
+    n_indicators: int, replicates: Mapping[str, Any], limits: Limits
+) -> Iterator[Fault]:
+    if n_indicators > limits.max_indicators:
+        message = f"{n_indicators} are more than the limit of {limits.max_indicators}"
+        yield Fault("indicators", message)
+    for name, n in replicates.items():
+        if isinstance(n, int) and n > limits.max_replicates:
+            message = f"{n:,} is more than the limit of {limits.max_replicates:,}"
+            yield Fault(f"validation.{name}.n", message)

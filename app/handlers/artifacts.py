@@ -16,7 +16,7 @@ from engine.errors import VerificationError
 MANIFEST = "manifest.json"
 CHUNK = 1 << 18
 FLUSH_S = 10.0
-RANGE = re.compile(r"bytes=\s*(\d{0,18})\s*-\s*(\d{0,18})\s*")
+RANGE = re.compile(r"bytes=\s*(\d{0,99})\s*-\s*(\d{0,99})\s*")
 
 
 class _ArtifactHandler(Handler):
@@ -104,7 +104,7 @@ class Artifact(_ArtifactHandler):
         """
         given = self.request.headers.get_list("Range")
         found = RANGE.fullmatch(given[0]) if len(given) == 1 else None
-        if found is None or found.groups() == ("", ""):
+        if self.asked == "HEAD" or found is None or found.groups() == ("", ""):
             return 0, size - 1
         if self.request.headers.get("If-Range", etag) != etag:  # the part of another version
             return 0, size - 1

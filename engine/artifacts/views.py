@@ -1,5 +1,11 @@
-"""Tables of a run in other forms than the one they are kept in."""
+"""Tables of a run in other forms than the one they are kept in, piece by piece.
 
+A piece is small enough that making it keeps other threads waiting for a few milliseconds only.
+"""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -10,25 +16,59 @@ import pyarrow.parquet as pq
 
 from engine.errors import VerificationError
 
-CHUNK_ROWS = 65_536
+CHUNK_ROWS = 8_192
 # A spreadsheet takes a cell that begins like this for a formula.
 FORMULA = r"^([=+\-@\t\r])"
 
 
 def write_csv(table: Path, file: IO[bytes]) -> None:
-    """Write a Parquet table as CSV: times as epoch ms, shortest round-trip numbers, "" for null.
+    """Write a Parquet table as CSV; form and errors as ``csv_pieces``."""
+    for piece in csv_pieces(table):
+        file.write(piece)
+
+
+def csv_pieces(table: Path | IO[bytes]) -> Iterator[bytes]:
+    """Yield a table as CSV: times as epoch ms, shortest round-trip numbers, "" for null.
 
     Raises
         VerificationError where the table cannot be read.
     """
+    with _opened(table) as source:
+        yield ",".join(source.schema_arrow.names).encode() + b"\n"
+        options = pa_csv.WriteOptions(include_header=False)
+        for batch in source.iter_batches(batch_size=CHUNK_ROWS):
+            sink = pa.BufferOutputStream()
+            pa_csv.write_csv(_guarded(batch), sink, options)
+            yield sink.getvalue().to_pybytes()
+
+
+def json_pieces(table: Path | IO[bytes]) -> Iterator[bytes]:
+    """Yield a table as one JSON object of columns: values in lists, null where undefined.
+
+    Raises
+        VerificationError where the table cannot be read.
+    """
+    with _opened(table) as source:
+        for i, name in enumerate(source.schema_arrow.names):
+            yield ("," if i else "{").encode() + json.dumps(name).encode() + b":["
+            first = True
+            for batch in source.iter_batches(batch_size=CHUNK_ROWS, columns=[name]):
+                values = batch.column(0).to_pylist()
+                text = json.dumps(values, allow_nan=False, separators=(",", ":"))[1:-1]
+                yield (text if first else "," + text).encode()
+                first = False
+            yield b"]"
+        yield b"}"
+
+
+@contextmanager
+def _opened(table: Path | IO[bytes]) -> Iterator[Any]:
     try:
         with pq.ParquetFile(table) as source:
-            options = pa_csv.WriteOptions(quoting_header="none")
-            with pa_csv.CSVWriter(file, source.schema_arrow, write_options=options) as writer:
-                for batch in source.iter_batches(batch_size=CHUNK_ROWS):
-                    writer.write_batch(_guarded(batch))
+            yield source
     except pa.ArrowException:
-        message = f"{table.name} cannot be read: it is damaged"
+        name = table.name if isinstance(table, Path) else "the table"
+        message = f"{name} cannot be read: it is damaged"
         raise VerificationError(message) from None
 
 

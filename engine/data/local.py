@@ -78,10 +78,7 @@ class LocalProvider:
             if stored.symbol == symbol and _divides(stored.timeframe, timeframe)
         ]
         if not finer:
-            message = (
-                f"there are no candles for {symbol} {timeframe}: import them, "
-                "or give a file with --candles"
-            )
+            message = f"there are no candles for {symbol} {timeframe}: import them first"
             raise DatasetNotFound(message)
         return max(finer, key=lambda stored: TIMEFRAME_MS[stored.timeframe])
 
