@@ -4,7 +4,7 @@ The engine's and the program's own errors are mapped here, each class by name; w
 an ``INTERNAL_ERROR``, and a test says that nothing is left out.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from engine.errors import (
@@ -115,11 +115,15 @@ class ApiError(StudioError):
         """Return the status line's number."""
         return STATUS[self.api_code]
 
-    def envelope(self) -> dict[str, Any]:
-        """Return the body that carries the error."""
-        error: dict[str, Any] = {"code": self.api_code, "message": str(self)}
+    def envelope(self, shorten: Callable[[str], str] = str) -> dict[str, Any]:
+        """Return the body that carries the error; ``shorten`` makes the paths in it relative."""
+        error: dict[str, Any] = {"code": self.api_code, "message": shorten(str(self))}
         if self.details is not None:
-            error["details"] = self.details
+            error["details"] = dict(self.details)
+            if "errors" in self.details:
+                error["details"]["errors"] = [
+                    {**each, "message": shorten(each["message"])} for each in self.details["errors"]
+                ]
         error["retryable"] = self.api_code in RETRYABLE
         return {"error": error}
 

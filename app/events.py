@@ -15,6 +15,7 @@ from app.writer import Event
 
 TAIL_EVENTS = 512
 PAGE_EVENTS = 256
+NO_END = 1 << 62
 
 
 @dataclass(frozen=True)
@@ -108,12 +109,12 @@ class EventLog:
         ).fetchone()
         return None if row is None else LogState(*row)
 
-    def page(self, run_id: str, after: int) -> tuple[bytes, int]:
+    def page(self, run_id: str, after: int, last: int = NO_END) -> tuple[bytes, int]:
         """Return the frames of the next stored events after ``after``, and the last number."""
         rows = self._connection.execute(
             "SELECT run_id, seq, type, body FROM events WHERE run_id = ? AND seq > ?"
-            " ORDER BY seq LIMIT ?",
-            (run_id, after, PAGE_EVENTS),
+            " AND seq <= ? ORDER BY seq LIMIT ?",
+            (run_id, after, last, PAGE_EVENTS),
         ).fetchall()
         events = [Event(*row) for row in rows]
         return b"".join(event.frame for event in events), events[-1].seq if events else after

@@ -28,6 +28,7 @@ MAX_BYTES = 5_000_000
 KEPT_FILES = 3
 EXTRAS = ("run_id", "incident", "method", "route", "status", "duration_ms")
 HIDDEN = "[token]"
+MALFORMED = "Malformed HTTP message"
 
 # A path begins after none of these; what follows them is its own continuation, a quotient or a URL.
 _START = r"(?<![\w.~>)\]}-])"
@@ -181,6 +182,8 @@ class _Formatter(logging.Formatter):
 
 
 def _message(record: logging.LogRecord) -> str:
+    if record.name == "tornado.general" and str(record.msg).startswith(MALFORMED):
+        return MALFORMED  # the rest quotes what a client has sent
     try:
         return record.getMessage()
     except Exception:  # noqa: BLE001  # arguments that do not fit are no reason to lose a line

@@ -6,7 +6,7 @@ Nothing here waits for the disk or the engine on the loop's thread, but for shor
 import asyncio
 import contextlib
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import Executor as Threads, Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,7 @@ from app.removal import Remover
 from app.run_records import RUN_ID, Selection, list_runs, read_run
 from app.transitions import LIVE
 from app.writer import Transaction, Writer
+from engine.errors import ConfigError
 
 if TYPE_CHECKING:
     from app.backtests import Backtests
@@ -57,8 +58,8 @@ class RunService:
         self._faults = faults
         self.closing = False
 
-    async def create(self, config: Mapping[str, Any], key: Key | None) -> Created:
-        """Queue the run of a configuration, or find it.
+    async def create(self, config: Any, key: Key | None) -> Created:
+        """Queue the run of a configuration, as it was sent, or find it.
 
         Raises
             ApiError for a key that came with another body, a full queue, a run being cancelled;
@@ -67,6 +68,8 @@ class RunService:
         if key is not None and (bound := bound_to(self._row, key)) is not None:
             return bound
         self._check_open()
+        if not isinstance(config, dict):
+            raise ConfigError.of("", "should be an object")
         new = await self._in_thread(lambda: self._backtests().identify(config))
         self._check_open()
         work = create(new, key, queue_limit=self._queue_limit, is_there=self._is_there)

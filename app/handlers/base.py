@@ -26,6 +26,8 @@ from engine.errors import StudioError
 METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH")
 PREFLIGHT = {"Origin", "Access-Control-Request-Method"}
 DRAIN_S = 10.0
+NO_LIMIT = 1 << 62
+DIGITS = 19  # a number with as many is beyond every body
 JSON_TYPE = "application/json; charset=utf-8"
 log = logging.getLogger("studio.server")
 access = logging.getLogger("studio.access")
@@ -76,6 +78,7 @@ class Handler(tornado.web.RequestHandler):
         self.incident: str | None = None
         self._refusal: ApiError | None = None
         self._body = bytearray()
+        self._n_received = 0
         self._drain_timer: Any = None
 
     def set_default_headers(self) -> None:
@@ -91,7 +94,7 @@ class Handler(tornado.web.RequestHandler):
     def prepare(self) -> None:
         """Decide who may go on, before the body is read."""
         connection: Any = self.request.connection
-        connection.set_max_body_size(self.services.max_drain)
+        connection.set_max_body_size(NO_LIMIT)  # we count ourselves, and answer in our own words
         try:
             self._admit()
         except ApiError as refusal:
@@ -132,7 +135,7 @@ class Handler(tornado.web.RequestHandler):
         kind = headers.get("Content-Type", "").partition(";")[0].strip().lower()
         if self.operations[self.asked].takes_json and kind != "application/json":
             raise ApiError("UNSUPPORTED_MEDIA_TYPE", "send application/json")
-        if int(headers.get("Content-Length", "0")) > self.services.max_body:
+        if self._announced() > self.services.max_body:
             raise self._too_large()
 
     def _too_large(self) -> ApiError:
@@ -148,30 +151,42 @@ class Handler(tornado.web.RequestHandler):
 
     def data_received(self, chunk: bytes) -> None:
         """Keep a part of the body, or throw it away."""
+        self._n_received += len(chunk)
         if self._refusal is not None:
-            return
-        if len(self._body) + len(chunk) > self.services.max_body:
+            if self._n_received > self.services.max_drain:
+                self._answer_refusal()
+        elif self._n_received > self.services.max_body:
             self._refuse(self._too_large())
-            return
-        self._body += chunk
+        else:
+            self._body += chunk
 
     def refuse(self, *_: str, **__: str) -> None:
         """Answer what ``prepare`` or the body has led to."""
         self._answer_refusal()
 
-    def _answer_refusal(self) -> None:
+    def on_connection_close(self) -> None:
+        """Forget a client that has gone."""
+        super().on_connection_close()
+        self._stop_draining()
+
+    def _stop_draining(self) -> None:
         if self._drain_timer is not None:
             self.request.connection.stream.io_loop.remove_timeout(self._drain_timer)  # type: ignore[union-attr]  # as above
             self._drain_timer = None
+
+    def _answer_refusal(self) -> None:
+        self._stop_draining()
         if self._finished or self._refusal is None:
             return
-        if self._had_body():
-            self.set_header("Connection", "close")
+        if "Transfer-Encoding" in self.request.headers or self._announced():
+            connection: Any = self.request.connection
+            connection._disconnect_on_finish = True  # noqa: SLF001  # there is no public way to say so
         self.answer_error(self._refusal)
 
-    def _had_body(self) -> bool:
-        headers = self.request.headers
-        return "Transfer-Encoding" in headers or headers.get("Content-Length", "0") != "0"
+    def _announced(self) -> int:
+        """Return the length that the body is to have; what is no length, Tornado refuses."""
+        text = self.request.headers.get("Content-Length", "").partition(",")[0]
+        return int(text[:DIGITS]) if text.isascii() and text.isdigit() else 0
 
     def preflight(self, *_: str, **__: str) -> None:
         """Tell a browser what its page may send."""
@@ -183,23 +198,18 @@ class Handler(tornado.web.RequestHandler):
         """Answer as to GET; Tornado leaves the body out."""
         return self.get(*arguments, **named)
 
-    def json_body(self) -> dict[str, Any]:
-        """Return the body's object.
+    def json_body(self) -> Any:
+        """Return the body's value.
 
         Raises
-            ApiError where it is no JSON, or no object.
+            ApiError where it is no JSON.
         """
         try:
-            value: Any = json.loads(bytes(self._body).decode("utf-8"), parse_constant=_refuse_word)
-            json.dumps(value, ensure_ascii=False).encode(
-                "utf-8"
-            )  # half a surrogate pair is no text
+            text = bytes(self._body).decode("utf-8")
+            value: Any = json.loads(text, parse_constant=_refuse_word)
+            json.dumps(value, ensure_ascii=False).encode("utf-8")  # half a surrogate is no text
         except (ValueError, RecursionError):
             raise ApiError("INVALID_JSON", "the body is not valid JSON") from None
-        if not isinstance(value, dict):
-            errors = [{"field": "", "message": "should be an object"}]
-            message = "the body should be a JSON object"
-            raise ApiError("INVALID_PARAM", message, details={"errors": errors})
         return value
 
     def query(self, name: str) -> str | None:
@@ -246,9 +256,7 @@ class Handler(tornado.web.RequestHandler):
             self.set_header(name, value)
         self.set_header("Content-Type", JSON_TYPE)
         self.set_header("Cache-Control", "no-store")
-        envelope = fault.envelope()
-        envelope["error"]["message"] = self.services.shorten(str(fault))
-        self.finish(to_json(envelope))
+        self.finish(to_json(fault.envelope(self.services.shorten)))
 
     def matches(self, etag: str) -> bool:
         """Tell whether the client has this very version, by ``If-None-Match``."""

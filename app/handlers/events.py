@@ -15,7 +15,7 @@ from app.writer import now_ms
 EVENT_STREAM = "text/event-stream; charset=utf-8"
 FLUSH_S = 10.0
 FIRST = b"retry: 2000\n: events of a run; resume with Last-Event-ID\n\n"
-MAX_EVENT_ID = 1 << 53
+DIGITS = 19  # a number with as many is beyond every log
 
 
 class _EventHandler(Handler):
@@ -32,14 +32,15 @@ class _EventHandler(Handler):
         Raises
             ApiError where it is no number, or beyond the last event.
         """
-        after = self.whole_number("after_id", 0, MAX_EVENT_ID, 0)
-        given = self.request.headers.get_list("Last-Event-ID")
-        if given:
-            text = given[0]
-            if len(given) > 1 or not (text.isascii() and text.isdigit() and len(text) < 17):
-                message = "Last-Event-ID should be a whole number, 0 or more"
-                raise ApiError("INVALID_QUERY", message)
-            after = int(text)
+        text = self.query("after_id")
+        if given := self.request.headers.get_list("Last-Event-ID"):
+            text = given[0] if len(given) == 1 else ""
+        if text is None:
+            return 0
+        if not (text.isascii() and text.isdigit()):
+            message = "after_id or Last-Event-ID should be a whole number, 0 or more"
+            raise ApiError("INVALID_QUERY", message)
+        after = int(text.lstrip("0")[:DIGITS] or 0)
         if after > state.last_seq:
             message = f"the last event is {state.last_seq}"
             raise ApiError("EVENT_ID_AHEAD", message)
@@ -78,9 +79,11 @@ class Events(_EventHandler):
             return
         self.set_header("Content-Type", EVENT_STREAM)
         if self.asked == "HEAD":
+            if after < state.last_seq:
+                await self.flush()  # no length is known, and so none is claimed
             return
         while after < state.last_seq:
-            frames, last = self.services.events.page(run_id, after)
+            frames, last = self.services.events.page(run_id, after, state.last_seq)
             if last == after:  # the run has been removed meanwhile
                 return
             after = last
@@ -109,6 +112,7 @@ class Stream(_EventHandler):
         self.set_header("Cache-Control", "no-store")
         self.set_header("X-Accel-Buffering", "no")
         if self.asked == "HEAD":
+            await self.flush()
             return
         streams.add(self)
         self._waker: asyncio.Future[bool] | None = None
@@ -124,6 +128,7 @@ class Stream(_EventHandler):
 
     def on_connection_close(self) -> None:
         """Notice that the client has gone."""
+        super().on_connection_close()
         self._gone = True
         if getattr(self, "_waker", None) is not None:
             self._wake()

@@ -49,7 +49,7 @@ class Runs(Handler):
         }
         self.answer(answer, 200 if created.reused else 201)
 
-    def _key(self, body: dict[str, Any]) -> Key | None:
+    def _key(self, body: Any) -> Key | None:
         given = self.request.headers.get_list("Idempotency-Key")
         if not given:
             return None
@@ -59,7 +59,7 @@ class Runs(Handler):
         return Key(given[0], _body_hash(body))
 
 
-def _body_hash(body: dict[str, Any]) -> str:
+def _body_hash(body: Any) -> str:
     try:
         return canonical_hash(body)
     except rfc8785.CanonicalizationError:  # a number that no configuration can hold
