@@ -14,7 +14,7 @@ from typing import Any
 from app.executor import Surroundings
 from app.replicates import mapper_for
 from app.run_job import RunJob
-from app.run_records import figures
+from app.run_records import RUN_ID, figures
 from app.settings import Settings
 from app.transitions import Claimed, NewRun
 from engine.artifacts import verify
@@ -108,7 +108,8 @@ def read_finished(folder: Path) -> tuple[NewRun, dict[str, Any]] | None:
     with suppress(VerificationError, OSError, ValueError, KeyError, TypeError):
         found = verify(folder)
         manifest = found.manifest
-        if not found.ok or folder.name != manifest["run_hash"][: len(folder.name)]:
+        run_id = manifest["run_hash"][: len(folder.name)]
+        if not found.ok or folder.name != run_id or RUN_ID.fullmatch(run_id) is None:
             return None
         config = json.loads((folder / "config.json").read_bytes())
         metrics, validation = figures(json.loads((folder / "summary.json").read_bytes()))

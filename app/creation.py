@@ -64,7 +64,7 @@ def create(
         if key is not None:
             forget_old_keys(transaction)
             transaction.execute(
-                "INSERT INTO idempotency_keys VALUES (?, ?, ?, ?)",
+                "INSERT OR REPLACE INTO idempotency_keys VALUES (?, ?, ?, ?)",
                 (key.key, key.body_hash, new.run_id, now_ms()),
             )
         return _created(transaction.row, new.run_id, reused=reused)

@@ -1,5 +1,7 @@
 """The database file: its schema, its migrations, and what to do with one that cannot be used."""
 
+import contextlib
+import os
 import sqlite3
 import stat
 import time
@@ -57,6 +59,7 @@ MIGRATIONS = (
     """,
 )
 SCHEMA_VERSION = len(MIGRATIONS)
+PARTS = ("", "-wal", "-shm")
 
 
 class NewerDatabaseError(StartError):
@@ -113,16 +116,18 @@ def storage_error(fault: BaseException) -> StorageError:
     """Return the plain sentence for a database that could not be written."""
     if isinstance(fault, OSError):
         return StorageError.from_os_error("the database", fault)
-    code = getattr(fault, "sqlite_errorcode", 0) & 0xFF
-    if code == sqlite3.SQLITE_FULL:
+    if _code(fault) == sqlite3.SQLITE_FULL:
         return StorageError("No space is left to write the database; nothing was kept.")
     reasons = {
         sqlite3.SQLITE_READONLY: "it is read-only",
         sqlite3.SQLITE_CANTOPEN: "its file cannot be opened",
         sqlite3.SQLITE_BUSY: "another program holds it",
         sqlite3.SQLITE_IOERR: "the disk refuses",
+        sqlite3.SQLITE_CORRUPT: "it is damaged",
+        sqlite3.SQLITE_NOTADB: "it is damaged",
+        sqlite3.SQLITE_NOMEM: "there is not enough memory",
     }
-    reason = reasons.get(code, "it is damaged")
+    reason = reasons.get(_code(fault), "SQLite refuses")
     return StorageError(f"The database could not be written: {reason}; nothing was kept.")
 
 
@@ -137,37 +142,60 @@ def _check_regular(path: Path) -> None:
 
 
 def _open(path: Path) -> sqlite3.Connection:
+    looked = _look(path)
     # The writer thread alone uses it once it is open.
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
     try:
+        connection.row_factory = sqlite3.Row
+        if not looked:
+            _inspect(connection)
         _prepare(connection)
-    except sqlite3.DatabaseError as fault:
-        connection.close()
-        code = getattr(fault, "sqlite_errorcode", 0) & 0xFF
-        if code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
-            raise _CorruptError from None
-        raise
     except BaseException:
         connection.close()
         raise
     return connection
 
 
+def _look(path: Path) -> bool:
+    """Inspect a database without a change to it: to close one that writes folds its ``-wal`` in.
+
+    Tell whether that could be done; where a crash left a journal, only a writer can go on.
+    """
+    if not path.exists():
+        return False
+    with contextlib.closing(open_for_reading(path)) as connection:
+        try:
+            _inspect(connection)
+        except sqlite3.Error as fault:
+            if _code(fault) != sqlite3.SQLITE_READONLY:
+                raise
+            return False
+    return True
+
+
+def _inspect(connection: sqlite3.Connection) -> None:
+    try:
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        (owner,) = connection.execute("PRAGMA application_id").fetchone()
+        (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        if tables and owner != APPLICATION_ID:
+            raise _CorruptError
+        if version > SCHEMA_VERSION:
+            message = (
+                f"the database was written by a newer Studio (its schema is {version}, this one "
+                f"knows {SCHEMA_VERSION}); update Studio or choose another data directory"
+            )
+            raise NewerDatabaseError(message)
+        if [tuple(row) for row in connection.execute("PRAGMA quick_check(1)")] != [("ok",)]:
+            raise _CorruptError
+    except sqlite3.DatabaseError as fault:
+        if _code(fault) in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
+            raise _CorruptError from None
+        raise
+
+
 def _prepare(connection: sqlite3.Connection) -> None:
-    connection.row_factory = sqlite3.Row
     (version,) = connection.execute("PRAGMA user_version").fetchone()
-    (owner,) = connection.execute("PRAGMA application_id").fetchone()
-    (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-    if tables and owner != APPLICATION_ID:
-        raise _CorruptError
-    if version > SCHEMA_VERSION:
-        message = (
-            f"the database was written by a newer Studio (its schema is {version}, this program "
-            f"knows {SCHEMA_VERSION}); update Studio or choose another data directory"
-        )
-        raise NewerDatabaseError(message)
-    if [tuple(row) for row in connection.execute("PRAGMA quick_check(1)")] != [("ok",)]:
-        raise _CorruptError
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute(f"PRAGMA journal_size_limit = {4 << 20}")
@@ -177,14 +205,20 @@ def _prepare(connection: sqlite3.Connection) -> None:
         connection.executescript(f"BEGIN; {script} PRAGMA user_version = {number}; COMMIT;")
 
 
+def _code(fault: BaseException) -> int:
+    """Return the primary code of SQLite's error, 0 where there is none."""
+    code: int = getattr(fault, "sqlite_errorcode", 0) & 0xFF
+    return code
+
+
 def _set_aside(path: Path) -> str:
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
     name = f"{path.name}.corrupt-{stamp}"
     n = 1
-    while path.with_name(name).exists():
+    while any(os.path.lexists(path.with_name(name + suffix)) for suffix in PARTS):
         n += 1
         name = f"{path.name}.corrupt-{stamp}-{n}"
-    for suffix in ("", "-wal", "-shm"):
+    for suffix in PARTS:
         part = path.with_name(path.name + suffix)
         if part.exists():
             part.replace(path.with_name(name + suffix))

@@ -4,6 +4,7 @@ May be called from any thread. The queue itself is in the database; the semaphor
 often it is worth looking there.
 """
 
+import contextlib
 import logging
 import threading
 import time
@@ -112,11 +113,20 @@ class Executor:
             log.warning("the end of the run could not be stored", extra={"run_id": claimed.run_id})
         except Exception:
             log.exception("a worker met an error", extra={"run_id": claimed.run_id})
+            self._end(attempt)
         finally:
             with self._lock:
                 self._active.discard(attempt)
                 self._to_cancel.discard(attempt)
         self._ended()
+
+    def _end(self, attempt: Attempt) -> None:
+        """End a run whose job did not; without that it would be at work for ever."""
+        message = "An error inside Studio; its log says more."
+        fail = transitions.fail(*attempt, "INTERNAL_ERROR", message)
+        with contextlib.suppress(StorageError):
+            if not self._writer.submit(fail, lasting=True).result():
+                self._writer.submit(transitions.confirm_cancel(*attempt), lasting=True).result()
 
     def is_to_stop(self, attempt: Attempt) -> bool:
         """Tell whether an attempt should stop, for whatever reason."""

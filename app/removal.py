@@ -9,6 +9,7 @@ import logging
 import os
 import secrets
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 from app import transitions
@@ -94,21 +95,33 @@ class Remover:
         return status
 
     def finish(self, run_id: str) -> None:
-        """Remove a run that is hidden already."""
-        self._faults.passing("trimming")
+        """Remove a run that is hidden already; raises as ``remove`` does."""
         moved: Path | None = None
-        with contextlib.suppress(FileNotFoundError):
-            moved = _move(self._data_dir.runs / run_id, self._data_dir.tmp)
-        self._faults.passing("trimming")
-        self._writer.submit(transitions.finish_delete(run_id), lasting=True).result()
+        try:
+            self._faults.passing("trimming")
+            with contextlib.suppress(FileNotFoundError):
+                moved = _move(self._data_dir.runs / run_id, self._data_dir.tmp)
+            self._faults.passing("trimming")
+        except OSError as fault:
+            raise StorageError.from_os_error("the run's directory", fault) from None
+        # Not lasting: a stop waits for this thread, and the next trim or start tries it again.
+        self._writer.submit(transitions.finish_delete(run_id)).result()
         if moved is not None:
             _remove(moved)
 
     def trim(self) -> None:
-        """Remove what is beyond the newest completed, and the newest failed and cancelled, runs."""
-        surplus = self._writer.submit(transitions.surplus(self._retention), lasting=True).result()
-        for run_id in surplus:
-            try:
-                self.remove(run_id)
-            except (StorageError, OSError) as fault:
-                log.warning("could not be removed: %s", fault, extra={"run_id": run_id})
+        """Remove what is beyond the newest completed, and the newest failed and cancelled, runs.
+
+        What an earlier removal could not finish is tried again. Raises StorageError where the
+        database does not allow it.
+        """
+        for run_id in self._writer.submit(transitions.hidden).result():
+            self._try(self.finish, run_id)
+        for run_id in self._writer.submit(transitions.surplus(self._retention)).result():
+            self._try(self.remove, run_id)
+
+    def _try(self, remove: Callable[[str], object], run_id: str) -> None:
+        try:
+            remove(run_id)
+        except (StorageError, OSError) as fault:
+            log.warning("could not be removed: %s", fault, extra={"run_id": run_id})

@@ -1,5 +1,6 @@
 """One attempt at a run, on a worker's thread: what it does becomes events, what ends it a state."""
 
+import contextlib
 import logging
 import secrets
 import time
@@ -17,7 +18,7 @@ from app.transitions import Claimed
 from app.writer import Writer
 from engine.artifacts import read_manifest, summary_document, verify
 from engine.code import code_version
-from engine.errors import RunCancelled, StudioError, VerificationError
+from engine.errors import RunCancelled, StorageError, StudioError, VerificationError
 from engine.pipeline import STAGE_STARTS, PreparedRun
 from engine.records import BacktestResult, RunWarning
 
@@ -121,7 +122,8 @@ class RunJob:
         """Take back what was published in the moment in which somebody cancelled."""
         is_cancelling = transitions.is_cancelling(*self._run)
         if self._writer.submit(is_cancelling, lasting=True).result():
-            throw_away(self._place, self._data_dir)
+            with contextlib.suppress(StorageError):  # a start finds it there, and removes it
+                throw_away(self._place, self._data_dir)
             self._confirm_cancel()
 
     def _fail(self, fault: Exception) -> None:

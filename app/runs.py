@@ -81,10 +81,12 @@ class RunService:
 
     async def _created(self, work: Callable[[Transaction], Created]) -> Created:
         """Return what the writer says, once an earlier run of the same id has gone."""
-        for _ in range(DELETE_TRIES):
+        for n in range(DELETE_TRIES):
             with contextlib.suppress(BeingDeletedError):
                 created: Created = await self._stored(self._writer.submit(work))
                 return created
+            if n == 0:  # it may have failed half-way
+                self.tidy_up()
             await asyncio.sleep(DELETE_WAIT_S)
         message = "an earlier run of this configuration is being removed; try again in a moment"
         raise ApiError("RUN_CANCELLING", message)

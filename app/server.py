@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import functools
 import importlib
+import ipaddress
 import logging
 import os
 import re
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 WARM_UP_AFTER_S = 0.2
+IDLE_S = 60.0  # for a connection that says nothing, or sends no more of a body
 JOBS_STOP_S, REQUESTS_STOP_S = 1.5, 0.2
 log = logging.getLogger("studio.server")
 
@@ -87,6 +89,7 @@ class Started:
     url: str
     token: TokenSource
     notes: tuple[str, ...]
+    local: bool  # whether only this machine can reach it
 
 
 class Server:
@@ -159,7 +162,8 @@ class Server:
             queue_limit=settings.queue_limit,
             faults=self._faults,
         )
-        url = self._listen(token)
+        bound = self._listen(token)
+        url = _url(*bound)
         write_runtime(data_dir.path, url, __version__, self.instance_id)
         self._exit.callback(remove_runtime, data_dir.path, self.instance_id)
         for note in notes:
@@ -167,14 +171,15 @@ class Server:
         log.info("listening on port %d", self.port)
         sys.setswitchinterval(0.001)  # so that two busy workers do not keep the loop waiting
         self._executor.start(recovered.n_queued)
-        loop.call_later(WARM_UP_AFTER_S, self._threads.submit, self._backtests)
-        return Started(url, token, tuple(notes))
+        warm_up = loop.call_later(WARM_UP_AFTER_S, self._threads.submit, self._backtests)
+        self._exit.callback(warm_up.cancel)
+        return Started(url, token, tuple(notes), ipaddress.ip_address(bound[0]).is_loopback)
 
-    def _listen(self, token: TokenSource) -> str:
-        """Bind the port and serve on it; return the address to give out."""
-        host, port = self.settings.host, self.settings.port
-        bound = _bind(host, port)
-        self.port = bound.getsockname()[1]
+    def _listen(self, token: TokenSource) -> tuple[str, int]:
+        """Bind the port and serve on it; return address and port."""
+        host = self.settings.host
+        bound = _bind(host, self.settings.port)
+        address, self.port = bound.getsockname()[:2]
         self._services = Services(
             gate=Gate(
                 allowed_hosts(host, self.port, self.settings.allowed_hosts),
@@ -200,11 +205,12 @@ class Server:
             application(self._services),
             max_body_size=self.settings.max_body,
             max_buffer_size=1 << 20,
-            body_timeout=60.0,
+            idle_connection_timeout=IDLE_S,
+            body_timeout=IDLE_S,
         )
         self._http.add_socket(bound)
-        shown = host if _is_particular(host) else "127.0.0.1"
-        return f"http://{f'[{shown}]' if ':' in shown else shown}:{self.port}"
+        self._exit.callback(self._http.stop)
+        return address, self.port
 
     def _job(self, claimed: Claimed, surroundings: Surroundings) -> Job:
         return self._backtests().job(
@@ -285,16 +291,23 @@ def _found(recovered: Recovered) -> list[str]:
     return notes
 
 
-def _is_particular(host: str) -> bool:
-    """Tell whether a bound host is one address that is not this machine's own loopback."""
-    return host not in {*WILDCARDS, "localhost", "::1"} and not host.startswith("127.")
+def _url(address: str, port: int) -> str:
+    """Return the address to give out for a bound one."""
+    if address in WILDCARDS:
+        address = "127.0.0.1"
+    return f"http://{f'[{address}]' if ':' in address else address}:{port}"
 
 
 def _bind(host: str, port: int) -> socket.socket:
     """Return the one socket that the server listens on, for as long as it lives."""
     try:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        bound = socket.create_server((str(address[0]), port), family=family, backlog=128)
+        bound = socket.create_server(
+            (str(address[0]), port),
+            family=family,
+            backlog=128,
+            dualstack_ipv6=address[0] == "::" and socket.has_dualstack_ipv6(),
+        )
     except (OSError, UnicodeError) as fault:
         raise _port_error(host, port, fault) from None
     bound.settimeout(0.0)

@@ -1,6 +1,6 @@
 """Every change of a run's state, each a job for the writer: the row and its event in one commit.
 
-    queued → running → completed | failed | cancelled      cancelling in between, deleting at the end
+    queued → running → completed | failed | cancelled     cancelling in between, deleting at the end
 
 A transition names the state it starts from; where the run is in another one, it changes nothing
 and says so. So two that race are decided by the database alone.
@@ -253,6 +253,12 @@ def finish_delete(run_id: str) -> Callable[[Transaction], None]:
             transaction.removed.append(run_id)
 
     return work
+
+
+def hidden(transaction: Transaction) -> list[str]:
+    """Return the runs whose removal has begun."""
+    rows = transaction.execute("SELECT run_id FROM runs WHERE status = ?", (DELETING,))
+    return [row["run_id"] for row in rows]
 
 
 def surplus(keep: int) -> Callable[[Transaction], list[str]]:

@@ -124,7 +124,8 @@ class Writer:
         self._arrived: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._kept: list[_Job] = []  # lasting jobs that could not be stored yet
         self._back_off = FIRST_BACK_OFF_S
-        self._closed = threading.Event()
+        self._door = threading.Lock()
+        self._closed = False
         self._thread = threading.Thread(target=self._serve, name="writer", daemon=True)
         self._thread.start()
 
@@ -140,16 +141,18 @@ class Writer:
         """
         job = _Job(work, urgent, lasting)
         job.done.set_running_or_notify_cancel()  # whoever waits may go: the work is done anyway
-        if self._closed.is_set():
-            job.done.set_exception(StorageError("The database is closed."))
-        else:
-            self._arrived.put(job)
+        with self._door:
+            if not self._closed:
+                self._arrived.put(job)
+                return job.done
+        job.done.set_exception(StorageError("The database is closed."))
         return job.done
 
     def close(self, timeout_s: float = 5.0) -> None:
         """Store what has arrived, close the connection; what cannot be stored now is given up."""
-        self._closed.set()
-        self._arrived.put(None)
+        with self._door:  # nothing arrives after the end
+            self._closed = True
+            self._arrived.put(None)
         self._thread.join(timeout_s)
 
     def _serve(self) -> None:
@@ -241,7 +244,10 @@ class Writer:
         events = list(itertools.chain.from_iterable(each.events for each in transactions))
         removed = list(itertools.chain.from_iterable(each.removed for each in transactions))
         if events or removed:
-            self._published(events, removed)
+            try:
+                self._published(events, removed)
+            except Exception:  # they are stored: whoever asked for them must hear of that
+                log.exception("what is stored could not be told")
 
 
 def _is_of_the_place(fault: BaseException) -> bool:

@@ -13,8 +13,13 @@ from app.fault_points import FaultPoints
 from app.server import Server, Started
 from app.settings import read_settings, take_token
 
+try:
+    import resource
+except ImportError:  # Windows has no such limits
+    resource = None  # type: ignore[assignment]  # told by its value
+
+MANY_FILES = 4096
 SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
-LOCAL_HOSTS = {"127.0.0.1", "localhost", "::1"}
 
 
 def serve_command(flags: Mapping[str, Any]) -> None:
@@ -26,6 +31,7 @@ def serve_command(flags: Mapping[str, Any]) -> None:
     settings = read_settings(flags)
     token = take_token(os.environ)
     os.umask(0o077)  # nothing that is written is for others
+    _allow_many_files()
     server = Server(settings, token, FaultPoints(os.environ))
     if not asyncio.run(_serve(server)):
         # A thread that is still at work would keep the process waiting for it.
@@ -34,18 +40,31 @@ def serve_command(flags: Mapping[str, Any]) -> None:
         os._exit(0)
 
 
+def _allow_many_files() -> None:
+    """Raise the number of open files to what the system allows: each stream is one."""
+    if resource is not None:
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if hard == resource.RLIM_INFINITY or soft < hard:
+            wanted = MANY_FILES if hard == resource.RLIM_INFINITY else min(hard, MANY_FILES)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
+
+
 async def _serve(server: Server) -> bool:
     told = asyncio.Event()
     with _signals(told):
-        _say(server, await server.start())
-        await told.wait()
-        return await server.stop()
+        started = await server.start()
+        try:
+            _say(started)
+            await told.wait()
+        finally:
+            ended = await server.stop()
+        return ended
 
 
-def _say(server: Server, started: Started) -> None:
+def _say(started: Started) -> None:
     for note in started.notes:
         sys.stderr.write(f"studio: {note}\n")
-    if server.settings.host not in LOCAL_HOSTS:
+    if not started.local:
         sys.stderr.write("studio: Others in the network can reach this server; it has one token.\n")
     sys.stderr.flush()
     kept = "STUDIO_TOKEN" if started.token.path is None else started.token.path
@@ -60,7 +79,11 @@ def _signals(told: asyncio.Event) -> Any:
     loop = asyncio.get_running_loop()
     before = {}
     for name in SIGNALS:
-        if (number := getattr(signal, name, None)) is not None:
+        number = getattr(signal, name, None)
+        # A hang-up that is ignored already is one that nohup wants ignored.
+        if number is not None and not (
+            name == "SIGHUP" and signal.getsignal(number) == signal.SIG_IGN
+        ):
             # Through the loop's own wake-up, so that it looks up at once on every platform.
             before[number] = signal.signal(number, lambda *_: loop.call_soon_threadsafe(told.set))
     try:

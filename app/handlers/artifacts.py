@@ -33,7 +33,7 @@ class _ArtifactHandler(Handler):
             message = "the run's files are gone" if name == MANIFEST else "there is no such file"
             raise ApiError("ARTIFACT_NOT_FOUND", message) from None
         except OSError:
-            message = f"an artifact is not a regular file: {name}"
+            message = f"an artifact cannot be read: {name}"
             raise VerificationError(message) from None
 
     def manifest(self, run_id: str) -> tuple[bytes, dict[str, Any]]:

@@ -104,6 +104,8 @@ class Stream(_EventHandler):
         if state.final and after == state.last_seq:
             self.set_status(204)
             return
+        if self.services.closing:
+            raise ApiError("SHUTTING_DOWN", "Studio is stopping; resume with the last event's id")
         streams = self.services.streams
         if len(streams) >= self.services.max_streams:
             message = f"{self.services.max_streams} streams are open already"
