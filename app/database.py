@@ -144,7 +144,7 @@ def _check_regular(path: Path) -> None:
 def _open(path: Path) -> sqlite3.Connection:
     looked = _look(path)
     # The writer thread alone uses it once it is open.
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=1.0)
     try:
         connection.row_factory = sqlite3.Row
         if not looked:

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from app import transitions
 from app.transitions import Claimed
-from app.writer import Writer
+from app.writer import Transaction, Writer
 from engine.errors import StorageError
 
 Attempt = tuple[str, int]
@@ -72,9 +72,10 @@ class Executor:
             self._queued.release(n_queued)
 
     def cancel(self, run_id: str, attempt: int) -> None:
-        """Ask the worker of an attempt to stop; one that ends first forgets about it."""
+        """Ask the worker of an attempt to stop; one that has ended is not asked."""
         with self._lock:
-            self._to_cancel.add((run_id, attempt))
+            if (run_id, attempt) in self._active:
+                self._to_cancel.add((run_id, attempt))
 
     def stop(self, timeout_s: float) -> bool:
         """Interrupt what runs and put it back into the queue; tell whether all threads ended."""
@@ -97,16 +98,46 @@ class Executor:
             if self._stopping.is_set():
                 return
             try:
-                claimed = self._writer.submit(transitions.claim, lasting=True).result()
+                claimed = self._claim()
             except StorageError:  # the database has been closed
                 return
+            except Exception:
+                log.exception("the queue could not be read")
+                continue
             if claimed is not None:
                 self._work(claimed)
 
+    def _claim(self) -> Claimed | None:
+        """Take the next run; it counts as active before anyone can see that it is running.
+
+        So a cancel that finds it running finds its attempt here as well.
+        """
+        tried: set[Attempt] = set()
+
+        def work(transaction: Transaction) -> Claimed | None:
+            claimed = transitions.claim(transaction)
+            if claimed is not None:
+                tried.add((claimed.run_id, claimed.attempt))
+                with self._lock:
+                    self._active |= tried
+            return claimed
+
+        claimed: Claimed | None = None
+        try:
+            claimed = self._writer.submit(work, lasting=True).result()
+        finally:
+            if claimed is not None:
+                tried.discard((claimed.run_id, claimed.attempt))
+            self._forget(tried)
+        return claimed
+
+    def _forget(self, attempts: set[Attempt]) -> None:
+        with self._lock:
+            self._active -= attempts
+            self._to_cancel -= attempts
+
     def _work(self, claimed: Claimed) -> None:
         attempt = (claimed.run_id, claimed.attempt)
-        with self._lock:
-            self._active.add(attempt)
         try:
             self._make_job(claimed, _Surroundings(self, attempt)).work()
         except StorageError:
@@ -115,9 +146,7 @@ class Executor:
             log.exception("a worker met an error", extra={"run_id": claimed.run_id})
             self._end(attempt)
         finally:
-            with self._lock:
-                self._active.discard(attempt)
-                self._to_cancel.discard(attempt)
+            self._forget({attempt})
         self._ended()
 
     def _end(self, attempt: Attempt) -> None:

@@ -83,13 +83,15 @@ class Remover:
         self._retention = retention
         self._faults = faults
 
-    def remove(self, run_id: str) -> str | None:
+    def remove(self, run_id: str, finished_ts: int | None = None) -> str | None:
         """Remove a finished run; return the status it had, None where there is none.
+
+        With ``finished_ts`` only the run that ended then.
 
         Raises
             StorageError where the place does not allow it; what was begun is finished at a start.
         """
-        status = self._writer.submit(transitions.begin_delete(run_id)).result()
+        status = self._writer.submit(transitions.begin_delete(run_id, finished_ts)).result()
         if status in TERMINAL:
             self.finish(run_id)
         return status
@@ -117,11 +119,11 @@ class Remover:
         """
         for run_id in self._writer.submit(transitions.hidden).result():
             self._try(self.finish, run_id)
-        for run_id in self._writer.submit(transitions.surplus(self._retention)).result():
-            self._try(self.remove, run_id)
+        for run_id, ts in self._writer.submit(transitions.surplus(self._retention)).result():
+            self._try(self.remove, run_id, ts)
 
-    def _try(self, remove: Callable[[str], object], run_id: str) -> None:
+    def _try(self, remove: Callable[..., object], run_id: str, *arguments: int) -> None:
         try:
-            remove(run_id)
+            remove(run_id, *arguments)
         except (StorageError, OSError) as fault:
             log.warning("could not be removed: %s", fault, extra={"run_id": run_id})

@@ -1,6 +1,8 @@
 """One attempt at a run, on a worker's thread: what it does becomes events, what ends it a state."""
 
 import contextlib
+import errno
+import json
 import logging
 import secrets
 import time
@@ -15,7 +17,7 @@ from app.fault_points import FaultPoints
 from app.removal import set_aside, throw_away
 from app.run_records import figures
 from app.transitions import Claimed
-from app.writer import Writer
+from app.writer import Transaction, Writer
 from engine.artifacts import read_manifest, summary_document, verify
 from engine.code import code_version
 from engine.errors import RunCancelled, StorageError, StudioError, VerificationError
@@ -23,6 +25,7 @@ from engine.pipeline import STAGE_STARTS, PreparedRun
 from engine.records import BacktestResult, RunWarning
 
 PROGRESS_EVERY_S = 0.1
+OF_THE_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO}
 log = logging.getLogger("studio.runs")
 
 
@@ -69,21 +72,24 @@ class RunJob:
         extra = {"run_id": self._claimed.run_id}
         log.info("attempt %d begins", self._claimed.attempt, extra=extra)
         try:
-            result = self._execute()
+            end = self._execute()
         except RunCancelled:
             self._give_up()
         except Exception as fault:  # noqa: BLE001  # whatever it is, the run must end
             self._fail(fault)
         else:
-            self._complete(result)
+            if not self._writer.submit(end, lasting=True).result():
+                self._withdraw()
         log.info("attempt %d ended", self._claimed.attempt, extra=extra)
 
-    def _execute(self) -> BacktestResult:
+    def _execute(self) -> Callable[[Transaction], bool]:
+        """Run to artifacts; return what stores that the run has completed."""
         claimed = self._claimed
         if claimed.code_version != code_version():
             message = f"the run was asked of {claimed.code_version}, this is {code_version()}"
             raise ChangedError("CODE_CHANGED", message)
-        prepared = self._prepare(claimed.config, observer=self, cancelled=self._cancelled)
+        config = json.loads(claimed.config_text)
+        prepared = self._prepare(config, observer=self, cancelled=self._cancelled)
         if prepared.identity.candle_digest != claimed.candle_digest:
             message = "the candles are no longer those that the run was asked for with"
             raise ChangedError("DATA_CHANGED", message)
@@ -91,7 +97,9 @@ class RunJob:
             message = "a plugin of the run is no longer the one that it was asked for with"
             raise ChangedError("CODE_CHANGED", message)
         self._clear_place()
-        return prepared.execute(self._place, self._data_dir.tmp)
+        result = prepared.execute(self._place, self._data_dir.tmp)
+        self._faults.passing("renamed")
+        return self._completed(result)
 
     def _clear_place(self) -> None:
         """Move away what is in the run's place, unless a crash left this very run there."""
@@ -105,28 +113,29 @@ class RunJob:
             pass
         set_aside(self._place, self._data_dir)
 
-    def _complete(self, result: BacktestResult) -> None:
-        self._faults.passing("renamed")
+    def _completed(self, result: BacktestResult) -> Callable[[Transaction], bool]:
         assert result.manifest is not None
         metrics, validation = figures(summary_document(result))
-        work = transitions.complete(
+        return transitions.complete(
             *self._run,
             metrics=metrics,
             validation=validation,
             manifest_hash=result.manifest["manifest_hash"],
         )
-        if not self._writer.submit(work, lasting=True).result():
-            self._withdraw()
 
     def _withdraw(self) -> None:
         """Take back what was published in the moment in which somebody cancelled."""
         is_cancelling = transitions.is_cancelling(*self._run)
         if self._writer.submit(is_cancelling, lasting=True).result():
-            with contextlib.suppress(StorageError):  # a start finds it there, and removes it
-                throw_away(self._place, self._data_dir)
+            self._unpublish()
             self._confirm_cancel()
 
+    def _unpublish(self) -> None:
+        with contextlib.suppress(StorageError):  # a start finds it there, and removes it
+            throw_away(self._place, self._data_dir)
+
     def _fail(self, fault: Exception) -> None:
+        self._unpublish()  # it may have come after the artifacts
         code, message = self._explain(fault)
         work = transitions.fail(*self._run, code, message)
         if not self._writer.submit(work, lasting=True).result():
@@ -137,6 +146,8 @@ class RunJob:
         extra = {"run_id": self._claimed.run_id}
         if isinstance(fault, ChangedError):
             return fault.run_code, str(fault)
+        if isinstance(fault, OSError) and fault.errno in OF_THE_DISK:
+            fault = StorageError.from_os_error("the run's directory", fault)
         if isinstance(fault, StudioError):
             log.info("the run failed: %s", fault, extra=extra)
             return code_of(fault, IN_A_RUN), self._shorten(str(fault))
@@ -150,19 +161,21 @@ class RunJob:
         if self._surroundings.stopping():
             work = transitions.requeue(*self._run, crashed=False)
             self._writer.submit(work, lasting=True).result()
-        else:
-            self._confirm_cancel()
+        elif not self._confirm_cancel():
+            message = "a run stopped that nobody asked to"
+            raise RuntimeError(message)
 
-    def _confirm_cancel(self) -> None:
-        self._writer.submit(transitions.confirm_cancel(*self._run), lasting=True).result()
+    def _confirm_cancel(self) -> bool:
+        work = transitions.confirm_cancel(*self._run)
+        return self._writer.submit(work, lasting=True).result()
 
     def _cancelled(self) -> bool:
         if self._stage == "artifacts":  # asked before each file is written
             self._faults.passing("artifact_write")
         return self._surroundings.cancelled()
 
-    def _write(self, work: Any) -> None:
-        self._writer.submit(work, urgent=False, lasting=True)
+    def _write(self, work: Any, *, lasting: bool = True) -> None:
+        self._writer.submit(work, urgent=False, lasting=lasting)
 
     def stage(self, name: str) -> None:
         """Store that a stage begins."""
@@ -195,4 +208,6 @@ class RunJob:
         now = time.monotonic()
         if now - self._told >= PROGRESS_EVERY_S:
             self._told = now
-            self._write(transitions.note(*self._run, kind, self._progress, **fields))
+            # Progress that cannot be stored is not kept for later: there will be more.
+            work = transitions.note(*self._run, kind, self._progress, **fields)
+            self._write(work, lasting=False)

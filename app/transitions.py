@@ -16,6 +16,8 @@ from app.writer import Transaction, now_ms
 LIVE = ("queued", "running", "cancelling")
 TERMINAL = ("completed", "failed", "cancelled")
 STATUSES = (*LIVE, *TERMINAL)
+# Retention counts them apart.
+COMPLETED, OTHERS = "= 'completed'", "IN ('failed', 'cancelled')"
 DELETING = "deleting"
 # A run that takes the process down with it is given up after so many times in a row.
 MAX_CRASHES = 5
@@ -42,7 +44,7 @@ class Claimed:
     run_id: str
     run_hash: str
     attempt: int
-    config: Mapping[str, Any]
+    config_text: str
     candle_digest: str
     code_version: str
 
@@ -59,7 +61,7 @@ def claim(transaction: Transaction) -> Claimed | None:
         return None
     transaction.add_event(row["run_id"], "stage", stage="data_loading", progress=0.0)
     return Claimed(
-        row["run_id"], row["hash"], row["attempt"], json.loads(row["config"]),
+        row["run_id"], row["hash"], row["attempt"], row["config"],
         row["candle_digest"], row["code_version"],
     )  # fmt: skip
 
@@ -114,7 +116,8 @@ def complete(
             " metrics = ?, validation = ?, manifest_hash = ?, crashes = 0"
             " WHERE run_id = ? AND attempt = ? AND status = 'running'",
             (
-                now_ms(), to_text(metrics), None if validation is None else to_text(validation),
+                _finished_ts(transaction, COMPLETED), to_text(metrics),
+                None if validation is None else to_text(validation),
                 manifest_hash, run_id, attempt,
             ),
         )  # fmt: skip
@@ -133,7 +136,12 @@ def fail(run_id: str, attempt: int, code: str, message: str) -> Callable[[Transa
         changed = transaction.execute(
             "UPDATE runs SET status = 'failed', finished_ts = ?, error = ?"
             " WHERE run_id = ? AND attempt = ? AND status = 'running'",
-            (now_ms(), to_text({"code": code, "message": message}), run_id, attempt),
+            (
+                _finished_ts(transaction, OTHERS),
+                to_text({"code": code, "message": message}),
+                run_id,
+                attempt,
+            ),
         )
         if changed.rowcount:
             transaction.add_event(run_id, "failed", message=message, data={"code": code})
@@ -189,9 +197,19 @@ def is_cancelling(run_id: str, attempt: int) -> Callable[[Transaction], bool]:
 def _cancel(transaction: Transaction, run_id: str) -> None:
     transaction.execute(
         "UPDATE runs SET status = 'cancelled', finished_ts = ? WHERE run_id = ?",
-        (now_ms(), run_id),
+        (_finished_ts(transaction, OTHERS), run_id),
     )
     transaction.add_event(run_id, "cancelled")
+
+
+def _finished_ts(transaction: Transaction, kind: str) -> int:
+    """Return the time, or what comes after the last of that kind where the clock went back.
+
+    Retention goes by it, and must never take the run that has just ended for the oldest.
+    """
+    row = transaction.row(f"SELECT max(finished_ts) FROM runs WHERE status {kind}")  # noqa: S608  # a constant
+    assert row is not None
+    return max(now_ms(), 1 + (row[0] or 0))
 
 
 def requeue(run_id: str, attempt: int, *, crashed: bool) -> Callable[[Transaction], None]:
@@ -225,12 +243,19 @@ def requeue(run_id: str, attempt: int, *, crashed: bool) -> Callable[[Transactio
     return work
 
 
-def begin_delete(run_id: str) -> Callable[[Transaction], str | None]:
-    """Hide a finished run; return the status it had, None where there is none."""
+def begin_delete(
+    run_id: str, finished_ts: int | None = None
+) -> Callable[[Transaction], str | None]:
+    """Hide a finished run; return the status it had, None where there is none.
+
+    With ``finished_ts`` only the run that ended then: it may have been made anew since.
+    """
 
     def work(transaction: Transaction) -> str | None:
-        row = transaction.row("SELECT status FROM runs WHERE run_id = ?", (run_id,))
+        row = transaction.row("SELECT status, finished_ts FROM runs WHERE run_id = ?", (run_id,))
         if row is None or row["status"] == DELETING:
+            return None
+        if finished_ts not in {None, row["finished_ts"]}:
             return None
         status: str = row["status"]
         if status in TERMINAL:
@@ -261,18 +286,21 @@ def hidden(transaction: Transaction) -> list[str]:
     return [row["run_id"] for row in rows]
 
 
-def surplus(keep: int) -> Callable[[Transaction], list[str]]:
-    """Return the runs beyond the newest ``keep`` completed and as many failed and cancelled."""
+def surplus(keep: int) -> Callable[[Transaction], list[tuple[str, int]]]:
+    """Return the runs beyond the newest ``keep`` completed and as many failed and cancelled.
 
-    def work(transaction: Transaction) -> list[str]:
-        found: list[str] = []
-        for kind in ("= 'completed'", "IN ('failed', 'cancelled')"):
+    Each by its id and when it ended.
+    """
+
+    def work(transaction: Transaction) -> list[tuple[str, int]]:
+        found: list[tuple[str, int]] = []
+        for kind in (COMPLETED, OTHERS):
             rows = transaction.execute(
-                f"SELECT run_id FROM runs WHERE status {kind}"  # noqa: S608  # constants
+                f"SELECT run_id, finished_ts FROM runs WHERE status {kind}"  # noqa: S608  # constants
                 " ORDER BY finished_ts DESC, run_id DESC LIMIT -1 OFFSET ?",
                 (keep,),
             )
-            found += [row["run_id"] for row in rows]
+            found += [(row["run_id"], row["finished_ts"]) for row in rows]
         return found
 
     return work

@@ -14,6 +14,7 @@ from engine.identity import SCHEMA, environment
 from engine.records import Identity
 
 MANIFEST = "manifest.json"
+CONFIG = "config.json"
 MIME_TYPES = {
     ".json": "application/json",
     ".parquet": "application/vnd.apache.parquet",
@@ -172,7 +173,9 @@ def _hashes_agree(folder: Path, manifest: Mapping[str, Any]) -> bool:
     try:
         if manifest_hash(manifest) != manifest["manifest_hash"]:
             return False
-        config = json.loads((folder / "config.json").read_bytes())
+        if not stat.S_ISREG((folder / CONFIG).lstat().st_mode):  # a pipe would keep us waiting
+            return False
+        config = json.loads((folder / CONFIG).read_bytes())
         whole = {
             "schema": SCHEMA,
             "config": config,

@@ -114,7 +114,8 @@ def publish(
                 place.replace(folder)  # it goes with the folder
                 raise
     except OSError as fault:
-        if fault.errno in {errno.ENOTEMPTY, errno.EEXIST}:  # somebody was there first
+        taken = {errno.ENOTEMPTY, errno.EEXIST}  # which Windows calls a refusal
+        if fault.errno in taken or (os.name == "nt" and place.is_dir()):  # somebody was there first
             inspect_place(place, result.identity)
             return read_manifest(place)
         raise StorageError.from_os_error("the run's directory", fault) from None

@@ -239,7 +239,7 @@ def test_exact_versions_and_names_only() -> None:
 def test_the_service_is_measured(
     script: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """service prints figures of streams, health checks, new runs and many runs of a real server."""
+    """The service script prints figures of streams, health checks and runs of a real server."""
     service = script("service")
     arguments = ["--json", "--clients", "6", "--seconds", "0.5", "--creates", "10", "--runs", "10"]
     monkeypatch.setattr(sys, "argv", ["service.py", *arguments])

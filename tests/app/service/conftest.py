@@ -85,7 +85,8 @@ class Client:
         """Send one request on a connection of its own; ``body`` is JSON unless it is bytes."""
         sent = dict(headers or {})
         if token is not None:
-            sent.setdefault("Authorization", f"Bearer {self.token if token == 'ours' else token}")
+            known = {"ours": self.token}
+            sent.setdefault("Authorization", f"Bearer {known.get(token, token)}")
         if body is not None and not isinstance(body, bytes):
             body = json.dumps(body).encode()
             sent.setdefault("Content-Type", "application/json")

@@ -47,7 +47,10 @@ def test_killed_at_a_named_point(crash: Any, tmp_path: Path, point: str) -> None
         campaign.crash_at(fault)
         if n == 0 and point == "trimming":
             assert set(crash.read_snapshot(tmp_path / "data").having("deleting")) != set()
-            campaign.serve_for_a_moment()  # it finishes what was begun
+            server = campaign.serving()  # it finishes what was begun
+            campaign.await_runs(server, set(campaign.acknowledged))
+            campaign.stop(server)
+            campaign.examine()
     figures = campaign.finish()
     assert figures["violations"] == []
     assert figures["kills"] == 4

@@ -366,7 +366,7 @@ def test_progress_at_most_every_100_ms(writer: Writer, monkeypatch: pytest.Monke
     run = ByHand(writer)
     clock = [1000.0]
     monkeypatch.setattr("app.run_job.time.monotonic", lambda: clock[0])
-    claimed: Any = transitions.Claimed(RUN_ID, "", run.attempt, {}, "", "")
+    claimed: Any = transitions.Claimed(RUN_ID, "", run.attempt, "{}", "", "")
     nothing: Any = None
     job = RunJob(
         nothing, claimed, nothing, DataDir(Path("x")), writer, FaultPoints(), lambda text: text
@@ -388,7 +388,7 @@ def test_progress_at_most_every_100_ms(writer: Writer, monkeypatch: pytest.Monke
 def test_a_warning_has_its_code(writer: Writer) -> None:
     """A warning event carries the sentence, the stage, and code and count as its data."""
     run = ByHand(writer)
-    claimed: Any = transitions.Claimed(RUN_ID, "", run.attempt, {}, "", "")
+    claimed: Any = transitions.Claimed(RUN_ID, "", run.attempt, "{}", "", "")
     nothing: Any = None
     job = RunJob(
         nothing, claimed, nothing, DataDir(Path("x")), writer, FaultPoints(), lambda text: text
