@@ -27,7 +27,6 @@ from engine.artifacts import verify
 from engine.errors import VerificationError
 from engine.records import STAGES
 
-RETENTION = 100
 WAIT_S = 60.0
 POLL_S = 0.02
 # The fifth crash of a run in a row ends it, by design; so one that had three is left to complete.
@@ -103,7 +102,7 @@ class Campaign:
 
     data_dir: Path
     seed: int = 0
-    retention: int = RETENTION
+    retention: int = 100
     kills: int = 0
     violations: list[str] = field(default_factory=list)
     acknowledged: dict[str, int] = field(default_factory=dict)  # run → its configuration's number
@@ -391,11 +390,8 @@ def main() -> int:
         say: Callable[[str], None] = (lambda _: None) if options.json else print
         figures = run_campaign(Path(folder) / "data", options.kills, options.seed, say)
     figures |= {"seed": options.seed, "seconds": round(time.monotonic() - began, 1)}
-    if options.json:
-        print(json.dumps(figures))
-    else:
-        for name, value in figures.items():
-            print(f"{name}: {value}")
+    lines = "\n".join(f"{name}: {value}" for name, value in figures.items())
+    print(json.dumps(figures) if options.json else lines)
     return 1 if figures["violations"] else 0
 
 
