@@ -6,7 +6,6 @@ removed, then the files. A start finishes what was begun.
 
 import contextlib
 import logging
-import os
 import secrets
 import shutil
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from app.data_dir import DataDir
 from app.fault_points import FaultPoints
 from app.transitions import TERMINAL
 from app.writer import Writer
+from engine.durable import sync_folder
 from engine.errors import StorageError
 
 log = logging.getLogger("studio.retention")
@@ -47,22 +47,12 @@ def _move(path: Path, folder: Path) -> Path:
         target = folder / f"{path.name}.{secrets.token_hex(4)}"
     try:
         path.rename(target)
-        _sync(path.parent)
+        sync_folder(path.parent)
     except FileNotFoundError:
         raise
     except OSError as fault:
         raise StorageError.from_os_error("the run's directory", fault) from None
     return target
-
-
-def _sync(folder: Path) -> None:
-    if os.name == "nt":  # a directory has no handle to sync there
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _remove(path: Path) -> None:

@@ -17,6 +17,7 @@ SHARED = {
     "streams",
     "caches",
     "arrow",
+    "durable",
     "kernels",
     "code",
     "limits",

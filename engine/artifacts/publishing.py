@@ -17,6 +17,7 @@ from engine.artifacts import tables
 from engine.artifacts.manifest import MANIFEST, build_manifest, read_manifest, verify
 from engine.artifacts.plot import draw
 from engine.artifacts.summary import metrics_document, summary_document, validation_document
+from engine.durable import sync_folder
 from engine.errors import OutputError, StorageError, VerificationError
 from engine.identity import json_bytes
 from engine.records import BacktestResult, CancelCheck, Identity
@@ -105,11 +106,11 @@ def publish(
             with (folder / MANIFEST).open("xb") as file:
                 file.write(json_bytes(manifest))
             _sync_files([folder / name for name in (*names, MANIFEST)])
-            _sync_folder(folder)
+            sync_folder(folder)
             check_cancelled()
             folder.replace(place)
             try:
-                _sync_folder(place.parent)
+                sync_folder(place.parent)
             except OSError:
                 place.replace(folder)  # it goes with the folder
                 raise
@@ -189,13 +190,3 @@ def _sync_files(paths: list[Path]) -> None:
 def _sync_file(path: Path) -> None:
     with path.open("r+b") as file:  # Windows syncs only what may be written
         os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name == "nt":  # a directory has no handle to sync there
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

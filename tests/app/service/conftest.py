@@ -21,6 +21,7 @@ import pytest
 from app.fault_points import FaultPoints
 from app.server import Server, Started
 from app.settings import read_settings
+from engine.plugins import REGISTRIES
 
 FAST = {"symbol": "SPX", "provider": "sample", "plot": False}
 # About a second and a half of replicates, which notice a cancel at once.
@@ -194,6 +195,62 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., InProcess]]:
     yield start
     for stop in stops:
         stop()
+
+
+STRATEGIES = """
+import time
+from pathlib import Path
+import numpy as np
+from engine.registry import Params
+from engine.strategy import strategies
+
+@strategies.register("waits", Params)
+class Waits:
+    \"\"\"Goes on, whatever else happens, once a file is there.\"\"\"
+    def __init__(self, params): pass
+    def features(self): return []
+    def signals(self, view):
+        while not Path(GATE).exists():
+            time.sleep(0.005)
+        return np.ones(len(view.candles), dtype=int)
+
+@strategies.register("broken", Params)
+class Broken:
+    \"\"\"Raises.\"\"\"
+    def __init__(self, params): pass
+    def features(self): return []
+    def signals(self, view): raise RuntimeError("no idea")
+
+@strategies.register("foresight", Params)
+class Foresight:
+    \"\"\"Knows the last close from the first bar on.\"\"\"
+    def __init__(self, params): pass
+    def features(self): return []
+    def signals(self, view):
+        close = np.nan_to_num(view.candles.close)
+        return np.where(close < close[-1], 1, -1)
+"""
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """Strategies that a test needs; ``waits`` goes on once there is a file at ``gate``."""
+
+    path: Path
+    gate: Path
+
+
+@pytest.fixture
+def plugin(tmp_path: Path) -> Iterator[Plugin]:
+    """Return a plugin for servers of this process; its strategies go when the test has ended."""
+    made = Plugin(tmp_path / "strategies.py", tmp_path / "gate")
+    text = STRATEGIES.replace("GATE", repr(str(made.gate)))
+    made.path.write_text(text, encoding="utf-8")
+    yield made
+    made.gate.touch()
+    for registry in REGISTRIES.values():
+        for name in [name for name in registry if registry.source(name)]:
+            registry.remove(name)
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,38 +8,12 @@ from typing import Any
 
 import pytest
 
-from engine.plugins import REGISTRIES
-
 Server = Any
 Serve = Callable[..., Any]
 FAST: dict[str, Any] = {"symbol": "SPX", "provider": "sample", "plot": False}
 LONG = FAST | {"validation": {"permutation": {"n": 100_000}}}
 NOBODY = "0123456789abcdef0123"
 
-PLUGIN = """
-import time
-from pathlib import Path
-import numpy as np
-from engine.registry import Params
-from engine.strategy import strategies
-
-@strategies.register("waits", Params)
-class Waits:
-    \"\"\"Goes on, whatever else happens, once a file is there.\"\"\"
-    def __init__(self, params): pass
-    def features(self): return []
-    def signals(self, view):
-        while not Path(GATE).exists():
-            time.sleep(0.005)
-        return np.ones(len(view.candles), dtype=int)
-
-@strategies.register("broken", Params)
-class Broken:
-    \"\"\"Raises.\"\"\"
-    def __init__(self, params): pass
-    def features(self): return []
-    def signals(self, view): raise RuntimeError("no idea")
-"""
 WAITS, BROKEN = FAST | {"strategy": {"name": "waits"}}, FAST | {"strategy": {"name": "broken"}}
 
 
@@ -57,15 +31,9 @@ class Gated:
 
 
 @pytest.fixture
-def gated(serve: Serve, tmp_path: Path) -> Iterator[Gated]:
+def gated(serve: Serve, plugin: Any) -> Gated:
     """Let a run wait in the middle, deaf to a cancel, until its gate is opened."""
-    gate, plugin = tmp_path / "gate", tmp_path / "gated.py"
-    plugin.write_text(PLUGIN.replace("GATE", repr(str(gate))), encoding="utf-8")
-    yield Gated(serve, gate, plugin)
-    gate.touch()
-    for registry in REGISTRIES.values():
-        for name in [name for name in registry if registry.source(name)]:
-            registry.remove(name)
+    return Gated(serve, plugin.gate, plugin.path)
 
 
 def start(server: Server, body: dict[str, Any]) -> str:

@@ -2,7 +2,7 @@ import json
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from app.fault_points import FaultPoints
-from engine.plugins import REGISTRIES
 
 Server = Any
 Serve = Callable[..., Any]
@@ -19,24 +18,6 @@ FAST: dict[str, Any] = {"symbol": "SPX", "provider": "sample", "plot": False}
 LONG = FAST | {"validation": {"permutation": {"n": 100_000}}}
 DAY_MS = 86_400_000
 JSON = {"Content-Type": "application/json"}
-
-WAITS = """
-import time
-from pathlib import Path
-import numpy as np
-from engine.registry import Params
-from engine.strategy import strategies
-
-@strategies.register("waits", Params)
-class Waits:
-    \"\"\"Goes on, whatever else happens, once a file is there.\"\"\"
-    def __init__(self, params): pass
-    def features(self): return []
-    def signals(self, view):
-        while not Path(GATE).exists():
-            time.sleep(0.005)
-        return np.ones(len(view.candles), dtype=int)
-"""
 
 
 @dataclass
@@ -50,19 +31,13 @@ class Held:
 
 
 @pytest.fixture
-def held(serve: Serve, tmp_path: Path) -> Iterator[Held]:
+def held(serve: Serve, plugin: Any) -> Held:
     """Hold a run in the middle, deaf to a cancel, until its gate is opened."""
-    gate, path = tmp_path / "gate", tmp_path / "waits.py"
-    path.write_text(WAITS.replace("GATE", repr(str(gate))), encoding="utf-8")
-    server = serve(plugins=(path,), workers=1)
+    server = serve(plugins=(plugin.path,), workers=1)
     config = FAST | {"strategy": {"name": "waits"}}
     run_id = server.post("/runs", config).json["run_id"]
     server.wait_for(run_id, "running")
-    yield Held(server, gate, config, run_id)
-    gate.touch()
-    for registry in REGISTRIES.values():
-        for name in [name for name in registry if registry.source(name)]:
-            registry.remove(name)
+    return Held(server, plugin.gate, config, run_id)
 
 
 def raw(server: Server, body: bytes, **headers: str) -> Any:

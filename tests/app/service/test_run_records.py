@@ -4,13 +4,10 @@ import re
 import sqlite3
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pytest
-
-from engine.plugins import REGISTRIES
 
 Server = Any
 Serve = Callable[..., Any]
@@ -23,39 +20,11 @@ DETAIL = {
 }  # fmt: skip
 NOBODY = "0123456789abcdef0123"
 
-LOOKS_AHEAD = """
-import numpy as np
-from engine.features import FeatureSpec
-from engine.registry import Params
-from engine.strategy import strategies
-
-@strategies.register("foresight", Params)
-class Foresight:
-    \"\"\"Knows the last close from the first bar on.\"\"\"
-    def __init__(self, params): pass
-    def features(self): return []
-    def signals(self, view):
-        close = np.nan_to_num(view.candles.close)
-        return np.where(close < close[-1], 1, -1)
-
-@strategies.register("broken", Params)
-class Broken:
-    \"\"\"Raises.\"\"\"
-    def __init__(self, params): pass
-    def features(self): return []
-    def signals(self, view): raise RuntimeError("no idea")
-"""
-
 
 @pytest.fixture
-def with_plugin(serve: Serve, tmp_path: Path) -> Iterator[Server]:
+def with_plugin(serve: Serve, plugin: Any) -> Server:
     """Start a server with strategies that cannot run well."""
-    path = tmp_path / "bad.py"
-    path.write_text(LOOKS_AHEAD, encoding="utf-8")
-    yield serve(plugins=(path,))
-    for registry in REGISTRIES.values():
-        for name in [name for name in registry if registry.source(name)]:
-            registry.remove(name)
+    return serve(plugins=(plugin.path,))
 
 
 def several(server: Server, n: int, start: int = 0) -> list[str]:
