@@ -128,10 +128,10 @@ class Artifact(_ArtifactHandler):
             while first <= last:
                 part = file.read(first, min(CHUNK, last - first + 1))
                 if not part:  # it has become shorter while it was read
-                    self.request.connection.stream.close()  # type: ignore[union-attr]  # an HTTP/1 one has it
+                    self.hang_up()
                     return
                 first += len(part)
                 self.write(part)
                 await asyncio.wait_for(self.flush(), FLUSH_S)
         except (StreamClosedError, TimeoutError):
-            self.request.connection.stream.close()  # type: ignore[union-attr]  # as above
+            self.hang_up()

@@ -5,6 +5,7 @@ meaning are each handler's own. A request that is refused is answered once its b
 and thrown away, since a client that is still sending would see a reset instead of the answer.
 """
 
+import asyncio
 import json
 import logging
 import secrets
@@ -79,7 +80,7 @@ class Handler(tornado.web.RequestHandler):
         self._refusal: ApiError | None = None
         self._body = bytearray()
         self._n_received = 0
-        self._drain_timer: Any = None
+        self._drain_timer: asyncio.TimerHandle | None = None
 
     def set_default_headers(self) -> None:
         """Set what every response carries."""
@@ -146,8 +147,7 @@ class Handler(tornado.web.RequestHandler):
         self._refusal = refusal
         self._body.clear()
         self.request.method = "REFUSE"
-        loop = self.request.connection.stream.io_loop  # type: ignore[union-attr]  # an HTTP/1 one has it
-        self._drain_timer = loop.call_later(DRAIN_S, self._answer_refusal)
+        self._drain_timer = asyncio.get_running_loop().call_later(DRAIN_S, self._answer_refusal)
 
     def data_received(self, chunk: bytes) -> None:
         """Keep a part of the body, or throw it away."""
@@ -164,6 +164,11 @@ class Handler(tornado.web.RequestHandler):
         """Answer what ``prepare`` or the body has led to."""
         self._answer_refusal()
 
+    def hang_up(self) -> None:
+        """Close the connection where no more can be said on it, as one that is not read."""
+        connection: Any = self.request.connection
+        connection.stream.close()
+
     def on_connection_close(self) -> None:
         """Forget a client that has gone."""
         super().on_connection_close()
@@ -171,7 +176,7 @@ class Handler(tornado.web.RequestHandler):
 
     def _stop_draining(self) -> None:
         if self._drain_timer is not None:
-            self.request.connection.stream.io_loop.remove_timeout(self._drain_timer)  # type: ignore[union-attr]  # as above
+            self._drain_timer.cancel()
             self._drain_timer = None
 
     def _answer_refusal(self) -> None:

@@ -58,7 +58,7 @@ class _EventHandler(Handler):
             try:
                 await asyncio.wait_for(flushed, FLUSH_S)
             except TimeoutError:
-                self.request.connection.stream.close()  # type: ignore[union-attr]  # an HTTP/1 one has it
+                self.hang_up()
                 raise StreamClosedError from None
         flushed.result()
 

@@ -280,7 +280,8 @@ def test_a_stop_while_a_removal_has_no_room(serve: Start) -> None:
     server = serve()
     run_id = server.completed()["run_id"]
     disk = Disk(server)
-    disk.fails("group_commit", first=2)  # the run can be hidden, and no more
+    # The run can be hidden, and no more.
+    Moment(server, "trimming", lambda: disk.fails("group_commit"))
     assert server.call("DELETE", f"/runs/{run_id}").status == 507
     server.stop()
     second = serve()
@@ -289,10 +290,11 @@ def test_a_stop_while_a_removal_has_no_room(serve: Start) -> None:
 
 
 class Moment:
-    """Stands for a server's fault points, and does something at the first passage of one."""
+    """Does something at the first passage of one of a server's fault points."""
 
     def __init__(self, server: Any, point: str, action: Callable[[], object]) -> None:
         self._left, self._point, self._action = 1, point, action
+        self._then = server.server._faults.passing
         server.server._faults.passing = self.passing
 
     def passing(self, point: str) -> None:
@@ -300,6 +302,7 @@ class Moment:
         if point == self._point and self._left:
             self._left -= 1
             self._action()
+        self._then(point)
 
 
 @pytest.mark.parametrize("stays", [False, True])
