@@ -20,11 +20,13 @@ from app.transitions import Claimed, NewRun
 from engine.artifacts import verify
 from engine.artifacts.manifest import MANIFEST
 from engine.caches import MEGABYTE, BoundedCache, Caches
+from engine.catalog import catalog
 from engine.config import RunConfig
 from engine.data import LocalProvider, NoParams, Provider
-from engine.errors import VerificationError
+from engine.errors import ConfigError, VerificationError
 from engine.execution import load_kernel
 from engine.pipeline import PreparedRun, RunContext, prepare
+from engine.plan import make_plan
 from engine.plugins import load_plugins
 
 # Enough for the candles of the largest run; features are cheap to make again.
@@ -78,6 +80,23 @@ class Backtests:
             return LocalProvider(NoParams(), self._settings.data_dir)
         return None
 
+    def catalog(self) -> bytes:
+        """Return what a configuration can name, as JSON."""
+        return json.dumps(catalog(), ensure_ascii=False, separators=(",", ":")).encode()
+
+    def check_partial(self, raw: Mapping[str, Any]) -> None:
+        """Check a part of a configuration: what is there, not what is missing.
+
+        Raises
+            ConfigError for a field that is unknown or wrong by itself.
+        """
+        try:
+            make_plan({"symbol": "X", **raw})
+        except ConfigError as fault:
+            wrong = [each for each in fault.faults if _is_given(raw, each.field)]
+            if wrong:
+                raise ConfigError(wrong) from None
+
     def job(self, claimed: Claimed, surroundings: Surroundings, **tools: Any) -> RunJob:
         """Return an attempt at a run that a worker has taken; ``tools`` are those of ``RunJob``."""
         return RunJob(self.prepare, claimed, surroundings, **tools)
@@ -98,6 +117,19 @@ class Backtests:
     def close(self) -> None:
         """Give up the threads, or leave the cluster."""
         self._mapper.close()
+
+
+def _is_given(raw: Mapping[str, Any], field: str) -> bool:
+    """Tell whether a configuration holds a dotted field; one that is missing may come later."""
+    value: Any = raw
+    for part in field.split("."):
+        if isinstance(value, list) and part.isdigit():
+            value = value[int(part)]
+        elif isinstance(value, Mapping) and part in value:
+            value = value[part]
+        else:
+            return False
+    return True
 
 
 def read_finished(folder: Path) -> tuple[NewRun, dict[str, Any]] | None:

@@ -57,6 +57,14 @@ MIGRATIONS = (
     ) WITHOUT ROWID;
     CREATE INDEX keys_by_run ON idempotency_keys (run_id);
     """,
+    """
+    CREATE TABLE presets (
+        name TEXT PRIMARY KEY,
+        folded TEXT NOT NULL UNIQUE,   -- no two names differ only in case
+        config TEXT NOT NULL,
+        updated_ts INTEGER NOT NULL
+    ) WITHOUT ROWID;
+    """,
 )
 SCHEMA_VERSION = len(MIGRATIONS)
 PARTS = ("", "-wal", "-shm")

@@ -39,7 +39,8 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         "POST", "/runs", "runs.Runs", "Ask for a run", (200, 201),
         (
-            "INVALID_JSON", "INVALID_IDEMPOTENCY_KEY", "DATASET_NOT_FOUND", "RUN_CANCELLING",
+            "INVALID_JSON", "INVALID_IDEMPOTENCY_KEY", "DATASET_NOT_FOUND", "PRESET_NOT_FOUND",
+            "RUN_CANCELLING",
             "INVALID_PARAM", "INVALID_DATA", "LIMIT_EXCEEDED", "IDEMPOTENCY_KEY_REUSED",
             "QUEUE_FULL", "SHUTTING_DOWN", "STORAGE_FULL",
         ),
@@ -77,6 +78,21 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         "GET", "/runs/{run_id}/verify", "runs.Verify", "Compare the files with the manifest",
         (200,), ("RUN_NOT_FOUND", "ARTIFACT_NOT_FOUND", "ARTIFACT_NOT_READY"),
+    ),
+    Operation("GET", "/presets", "presets.Presets", "Every preset, by name", (200,)),
+    Operation(
+        "POST", "/presets", "presets.Presets", "Keep a preset", (200, 201),
+        ("INVALID_JSON", "INVALID_PARAM", "STORAGE_FULL"), takes_json=True,
+    ),
+    Operation(
+        "GET", "/presets/{name}", "presets.Preset", "One preset", (200,), ("PRESET_NOT_FOUND",),
+    ),
+    Operation(
+        "DELETE", "/presets/{name}", "presets.Preset", "Remove a preset", (204,),
+        ("PRESET_NOT_FOUND", "STORAGE_FULL"),
+    ),
+    Operation(
+        "GET", "/catalog", "catalog.Catalog", "What a configuration can name", (200, 304),
     ),
 )  # fmt: skip
 

@@ -9,22 +9,21 @@ import sqlite3
 from collections.abc import Callable
 from concurrent.futures import Executor as Threads, Future
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from app import transitions
 from app.api_errors import ApiError
 from app.creation import BeingDeletedError, Created, Key, bound_to, create
 from app.data_dir import DataDir
+from app.engine_calls import EngineCalls
 from app.executor import Executor
 from app.fault_points import FaultPoints
+from app.presets import PresetService
 from app.removal import Remover
 from app.run_records import RUN_ID, Selection, list_runs, read_run
 from app.transitions import LIVE
 from app.writer import Transaction, Writer
 from engine.errors import ConfigError
-
-if TYPE_CHECKING:
-    from app.backtests import Backtests
 
 DELETE_TRIES, DELETE_WAIT_S = 500, 0.02
 
@@ -40,8 +39,8 @@ class RunService:
         executor: Executor,
         remover: Remover,
         data_dir: DataDir,
-        backtests: Callable[[], "Backtests"],
-        threads: Threads,
+        engine: EngineCalls,
+        presets: PresetService,
         housekeeping: Threads,
         queue_limit: int,
         faults: FaultPoints,
@@ -51,8 +50,8 @@ class RunService:
         self._executor = executor
         self._remover = remover
         self._data_dir = data_dir
-        self._backtests = backtests
-        self._threads = threads
+        self._engine = engine
+        self._presets = presets
         self._housekeeping = housekeeping
         self._queue_limit = queue_limit
         self._faults = faults
@@ -70,7 +69,8 @@ class RunService:
         self._check_open()
         if not isinstance(config, dict):
             raise ConfigError.of("", "should be an object")
-        new = await self._in_thread(lambda: self._backtests().identify(config))
+        whole = self._presets.resolved(config)
+        new = await self._engine.ask(lambda backtests: backtests.identify(whole))
         self._check_open()
         work = create(new, key, queue_limit=self._queue_limit, is_there=self._is_there)
         created = await self._created(work)
@@ -106,9 +106,6 @@ class RunService:
 
     async def _stored(self, future: "Future[Any]") -> Any:
         return await asyncio.wrap_future(future)
-
-    async def _in_thread(self, work: Callable[[], Any]) -> Any:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
     def get(self, run_id: str) -> dict[str, Any]:
         """Return a run with its configuration.
@@ -190,10 +187,8 @@ class RunService:
             ApiError as ``directory`` does.
         """
         folder, run = self.directory(run_id)
-        report: dict[str, Any] = await self._in_thread(
-            lambda: self._backtests().verified(folder, run["manifest_hash"])
-        )
-        return report
+        manifest_hash = run["manifest_hash"]
+        return await self._engine.ask(lambda backtests: backtests.verified(folder, manifest_hash))
 
 
 def no_such_run() -> ApiError:

@@ -1,5 +1,6 @@
 """Who may speak to the server, and in what words: hosts, origins, names, fixed headers."""
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -17,6 +18,17 @@ CORS_METHODS = "GET, HEAD, POST, PUT, DELETE"
 CORS_HEADERS = "Authorization, Content-Type, Idempotency-Key, If-None-Match, Last-Event-ID, Range"
 CORS_EXPOSED = "ETag, Location, Retry-After, Content-Disposition, Content-Range"
 PREFLIGHT_S = 600
+
+
+NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9])?")
+DEVICES = {"con", "prn", "aux", "nul"} | {
+    f"{port}{n}" for port in ("com", "lpt") for n in range(10)
+}
+
+
+def is_portable_name(name: str) -> bool:
+    """Tell whether a symbol or preset may be called so: a file's name on every system."""
+    return NAME.fullmatch(name) is not None and name.lower().partition(".")[0] not in DEVICES
 
 
 @dataclass(frozen=True)

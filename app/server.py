@@ -26,12 +26,14 @@ from tornado.httpserver import HTTPServer
 
 from app.data_dir import DataDir, StartError, held
 from app.database import open_database, open_for_reading
+from app.engine_calls import EngineCalls
 from app.events import EventLog
 from app.executor import Executor, Job, Surroundings
 from app.fault_points import FaultPoints
 from app.handlers.base import NotFound, Services
 from app.logs import Shortener, start_logging
 from app.operations import by_path
+from app.presets import PresetService
 from app.recovery import Reader, Recovered, recover
 from app.removal import Remover
 from app.runs import RunService
@@ -109,6 +111,7 @@ class Server:
         self._exit = contextlib.ExitStack()
         self._backtests = Once(functools.partial(_load_backtests, settings))
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="request")
+        self._engine = EngineCalls(self._backtests, self._threads)
         self._housekeeping = ThreadPoolExecutor(1, thread_name_prefix="housekeeping")
 
     async def start(self) -> Started:
@@ -150,14 +153,15 @@ class Server:
         recovered = recover(self._writer, data_dir, remover, _load_reader)
         notes += _found(recovered)
         self._executor = Executor(settings.workers, self._writer, self._job, self._ended)
+        self._presets = PresetService(reader, self._writer, self._engine)
         self._runs = RunService(
             reader=reader,
             writer=self._writer,
             executor=self._executor,
             remover=remover,
             data_dir=data_dir,
-            backtests=self._backtests,
-            threads=self._threads,
+            engine=self._engine,
+            presets=self._presets,
             housekeeping=self._housekeeping,
             queue_limit=settings.queue_limit,
             faults=self._faults,
@@ -187,6 +191,8 @@ class Server:
                 Verifier(token.token),
             ),
             runs=self._runs,
+            presets=self._presets,
+            engine=self._engine,
             events=self._events,
             health={
                 "status": "ok",

@@ -18,8 +18,10 @@ import tornado.web
 from tornado.httputil import HTTPServerRequest
 
 from app.api_errors import ApiError, as_api_error
+from app.engine_calls import EngineCalls
 from app.events import EventLog
 from app.operations import Operation
+from app.presets import PresetService
 from app.runs import RunService
 from app.security import HEADERS, Gate, preflight_headers
 from engine.errors import StudioError
@@ -40,6 +42,8 @@ class Services:
 
     gate: Gate
     runs: RunService
+    presets: PresetService
+    engine: EngineCalls
     events: EventLog
     health: dict[str, Any]
     max_body: int
@@ -271,12 +275,17 @@ class Handler(tornado.web.RequestHandler):
 
     def answer_unless_known(self, value: Any, etag: str) -> None:
         """Send a JSON value, or that the client has it."""
+        self.send_unless_known(to_json(value), etag)
+
+    def send_unless_known(self, text: bytes, etag: str) -> None:
+        """Send JSON that is written out already, or that the client has it."""
         self.set_header("ETag", etag)
         self.set_header("Cache-Control", "private, no-cache")
         if self.matches(etag):
             self.set_status(304)
         else:
-            self.answer(value)
+            self.set_header("Content-Type", JSON_TYPE)
+            self.write(text)
 
     def decode_argument(self, value: bytes, name: str | None = None) -> str:  # noqa: ARG002  # Tornado's
         """Return a part of the path; what is no UTF-8 matches no name, and so is not found."""

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from app.database import open_for_reading
+from app.database import SCHEMA_VERSION, open_for_reading
 from engine.records import STAGES
 
 Start = Callable[..., Any]
@@ -204,7 +204,7 @@ def test_a_newer_programs_database(spawn: Start) -> None:
     assert names(first.data_dir / "runs") == [run_id]
     assert names(first.data_dir / "orphans") == []
     assert not (first.data_dir / "server.json").exists()
-    change(first.data_dir, "PRAGMA user_version = 1")
+    change(first.data_dir, f"PRAGMA user_version = {SCHEMA_VERSION}")
     assert spawn().get(f"/runs/{run_id}/verify").json["ok"]
 
 

@@ -1,0 +1,129 @@
+from typing import Any
+
+import pytest
+
+from app.presets import merged
+from app.security import is_portable_name
+
+Server = Any
+FAST = {"symbol": "SPX", "provider": "sample", "plot": False}
+
+
+def keep(server: Server, name: Any, config: Any) -> Any:
+    return server.post("/presets", {"name": name, "config": config})
+
+
+def faults(answer: Any) -> dict[str, str]:
+    return {fault["field"]: fault["message"] for fault in answer.json["error"]["details"]["errors"]}
+
+
+def test_kept_listed_replaced_removed(serve: Any) -> None:
+    """A preset is kept under its name over restarts, replaced by another, and removed once."""
+    server = serve()
+    assert keep(server, "b", {"seed": 1}).status == 201
+    assert keep(server, "a", FAST).status == 201
+    again = keep(server, "b", {"seed": 2})
+    assert (again.status, again.json) == (200, {"name": "b", "config": {"seed": 2}})
+    server.stop()
+    server = serve()
+    listed = server.get("/presets").json["presets"]
+    assert [(each["name"], each["config"]) for each in listed] == [("a", FAST), ("b", {"seed": 2})]
+    assert all(set(each) == {"name", "config", "updated_ts"} for each in listed)
+    assert server.get("/presets/b").json["config"] == {"seed": 2}
+    assert server.call("DELETE", "/presets/b").status == 204
+    assert server.call("DELETE", "/presets/b").code == "PRESET_NOT_FOUND"
+    assert server.get("/presets/b").code == "PRESET_NOT_FOUND"
+
+
+def test_what_is_wrong_is_refused_what_is_missing_is_not(server: Server) -> None:
+    """Unknown and wrong fields are named; a part that another configuration completes is taken."""
+    answer = keep(server, "x", {"seed": -1, "sed": 1, "strategy": {"params": {"fast": 0}}})
+    assert (answer.status, answer.code) == (422, "INVALID_PARAM")
+    assert set(faults(answer)) == {"seed", "sed", "strategy.params.fast"}
+    assert keep(server, "x", {"strategy": {"name": "dual_sna"}}).code == "INVALID_PARAM"
+    assert keep(server, "x", {"strategy": {"params": {"fast": 20, "slow": 10}}}).status == 422
+    assert keep(server, "x", {"indicators": [{"name": "sma"}, {"name": "no"}]}).status == 422
+    assert keep(server, "x", {"preset_ref": "y"}).status == 422
+    assert server.get("/presets").json["presets"] == []
+    assert keep(server, "x", {}).status == 201
+    # Longer than the default slow one: the request may bring its own.
+    assert keep(server, "x", {"strategy": {"params": {"fast": 60}}}).status == 200
+
+
+@pytest.mark.parametrize(
+    "body",
+    [[], {}, {"name": "x"}, {"config": {}}, {"name": "x", "config": []}, {"name": 1, "config": {}},
+     {"name": "x", "config": {}, "more": 1}, {"name": "a/b", "config": {}},
+     {"name": "con", "config": {}}, {"name": "", "config": {}}, {"name": "x" * 65, "config": {}}],
+)  # fmt: skip
+def test_what_is_no_preset(server: Server, body: Any) -> None:
+    """A body of another shape, and a name that no file could have everywhere, are refused."""
+    assert server.post("/presets", body).code == "INVALID_PARAM"
+
+
+def test_names_differ_in_more_than_case(server: Server) -> None:
+    """A name that differs from another's in case alone is refused; names in paths are exact."""
+    assert keep(server, "Mine", {}).status == 201
+    answer = keep(server, "mine", {})
+    assert (answer.code, "differs only in case" in faults(answer)["name"]) == (
+        "INVALID_PARAM",
+        True,
+    )
+    for name in ("mine", "nul", "..%2f..", "%00", "a" * 300):
+        assert server.get(f"/presets/{name}").code == "PRESET_NOT_FOUND"
+        assert server.call("DELETE", f"/presets/{name}").code == "PRESET_NOT_FOUND"
+
+
+def test_a_run_from_a_preset(server: Server) -> None:
+    """A request is laid on its preset; the merged configuration decides which run it is."""
+    keep(server, "base", FAST | {"strategy": {"params": {"fast": 60}}, "seed": 5})
+    body = {"preset_ref": "base", "strategy": {"params": {"slow": 200}}, "seed": 7}
+    answer = server.post("/runs", body)
+    assert answer.status == 201
+    run = server.wait_for(answer.json["run_id"])
+    assert run["config"]["strategy"]["params"] == {
+        "fast": 60, "slow": 200, "threshold_bp": 0.0, "long_only": False
+    }  # fmt: skip
+    assert run["config"]["seed"] == 7
+    assert "preset_ref" not in run["config"]
+    by_hand = FAST | {"strategy": {"params": {"fast": 60, "slow": 200}}, "seed": 7}
+    assert server.post("/runs", by_hand).json["run_id"] == run["run_id"]
+    assert server.post("/runs", {"preset_ref": "none"}).code == "PRESET_NOT_FOUND"
+    assert set(faults(server.post("/runs", {"preset_ref": 1}))) == {"preset_ref"}
+
+
+@pytest.mark.parametrize(
+    ("base", "over", "result"),
+    [
+        ({"a": 1}, {"b": 2}, {"a": 1, "b": 2}),
+        ({"a": {"x": 1, "y": 2}}, {"a": {"y": 3}}, {"a": {"x": 1, "y": 3}}),
+        ({"a": [1, 2]}, {"a": [3]}, {"a": [3]}),
+        ({"a": {"x": 1}}, {"a": None}, {"a": None}),
+        ({"a": None}, {"a": {"x": 1}}, {"a": {"x": 1}}),
+        (
+            {"s": {"name": "p", "params": {"x": 1}}},
+            {"s": {"name": "q", "params": {"y": 1}}},
+            {"s": {"name": "q", "params": {"y": 1}}},
+        ),
+        (
+            {"s": {"name": "p", "params": {"x": 1}}},
+            {"s": {"name": "p", "params": {"y": 1}}},
+            {"s": {"name": "p", "params": {"x": 1, "y": 1}}},
+        ),
+        (
+            {"s": {"name": "p", "params": {"x": 1}}},
+            {"s": {"params": {"x": 2}}},
+            {"s": {"name": "p", "params": {"x": 2}}},
+        ),
+    ],
+)
+def test_how_two_are_merged(base: Any, over: Any, result: Any) -> None:
+    """Objects merge by key, lists and nulls replace, a component of another name replaces whole."""
+    assert merged(base, over) == result
+
+
+def test_portable_names() -> None:
+    """Names are files' names on every system: no devices, no ends that one of them drops."""
+    assert all(map(is_portable_name, ["a", "SPX", "BRK.B", "a-b_c.d", "x" * 64, "con1", "console"]))
+    names = ["", ".", "a.", ".a", "-a", "a/b", "a b", "ä", "con", "NUL", "com1.x", "lpt0", "x" * 65]
+    assert not any(map(is_portable_name, [*names, "a\n"]))
