@@ -6,10 +6,10 @@ May be used from any thread.
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from app.executor import Surroundings
 from app.replicates import mapper_for
@@ -19,6 +19,7 @@ from app.settings import Settings
 from app.transitions import Claimed, NewRun
 from engine.artifacts import verify
 from engine.artifacts.manifest import MANIFEST
+from engine.artifacts.views import csv_pieces, json_pieces
 from engine.caches import MEGABYTE, BoundedCache, Caches
 from engine.catalog import catalog
 from engine.config import RunConfig
@@ -83,6 +84,10 @@ class Backtests:
     def catalog(self) -> bytes:
         """Return what a configuration can name, as JSON."""
         return json.dumps(catalog(), ensure_ascii=False, separators=(",", ":")).encode()
+
+    def pieces(self, form: str, table: IO[bytes]) -> Generator[bytes]:
+        """Yield a Parquet table as ``csv`` or ``json``; raises as ``csv_pieces`` does."""
+        return {"csv": csv_pieces, "json": json_pieces}[form](table)
 
     def check_partial(self, raw: Mapping[str, Any]) -> None:
         """Check a part of a configuration: what is there, not what is missing.

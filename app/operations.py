@@ -71,7 +71,8 @@ OPERATIONS: tuple[Operation, ...] = (
         ("RUN_NOT_FOUND", "ARTIFACT_NOT_FOUND", "ARTIFACT_NOT_READY"),
     ),
     Operation(
-        "GET", "/runs/{run_id}/artifact/{name}", "artifacts.Artifact", "One artifact",
+        "GET", "/runs/{run_id}/artifact/{name}", "artifacts.Artifact",
+        "One artifact; a table also as .csv and .json",
         (200, 206, 304),
         ("RUN_NOT_FOUND", "ARTIFACT_NOT_FOUND", "ARTIFACT_NOT_READY", "RANGE_NOT_SATISFIABLE"),
     ),

@@ -4,6 +4,7 @@ import os
 import stat
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 DIRECTORY = getattr(os, "O_DIRECTORY", 0)
 SAFELY = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
@@ -29,6 +30,10 @@ class OpenFile:
             parts.append(part)
             offset += len(part)
         return b"".join(parts)
+
+    def reader(self) -> BinaryIO:
+        """Return a file object on the same content, to be closed by itself."""
+        return os.fdopen(os.dup(self.handle), "rb")
 
     def close(self) -> None:
         """Close it; a second time does nothing."""

@@ -1,9 +1,12 @@
 """``/runs/{id}/artifacts`` and each of them: what came out, as it lies on the disk."""
 
 import asyncio
+import contextlib
 import hashlib
 import json
 import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from tornado.iostream import StreamClosedError
@@ -17,6 +20,25 @@ MANIFEST = "manifest.json"
 CHUNK = 1 << 18
 FLUSH_S = 10.0
 RANGE = re.compile(r"bytes=\s*(\d{0,99})\s*-\s*(\d{0,99})\s*")
+
+
+VIEWS = {"csv": "text/csv; charset=utf-8; header=present", "json": "application/json"}
+
+
+@dataclass(frozen=True)
+class View:
+    """A table in another form: ``name`` as it was asked for, and the table that it is of."""
+
+    name: str
+    table: str
+    form: str
+
+
+def _view_of(name: str, by_name: Mapping[str, Any]) -> View | None:
+    """Return the view that a name asks for, None where there is no table for it."""
+    stem, _, form = name.rpartition(".")
+    table = f"{stem}.parquet"
+    return View(name, table, form) if form in VIEWS and table in by_name else None
 
 
 class _ArtifactHandler(Handler):
@@ -73,6 +95,9 @@ class Artifact(_ArtifactHandler):
             entry = {"size": len(raw), "sha256": digest, "mime": "application/json"}
         elif name in manifest["by_name"]:
             entry = manifest["by_name"][name]
+        elif (form := _view_of(name, manifest["by_name"])) is not None:
+            await self._send_view(run_id, form, manifest["by_name"])
+            return
         else:
             raise ApiError("ARTIFACT_NOT_FOUND", "the run has no artifact of this name")
         etag = f'"{entry["sha256"]}"'
@@ -82,19 +107,57 @@ class Artifact(_ArtifactHandler):
         if self.matches(etag):
             self.set_status(304)
             return
-        file = self.open_artifact(run_id, name)
-        try:
-            if file.size != entry["size"]:
-                message = f"{name} is not as long as the manifest says"
-                raise VerificationError(message)
+        with self._opened(run_id, entry | {"name": name}) as file:
             first, last = self._range(file.size, etag)
-            self.set_header("Content-Type", entry["mime"])
-            self.set_header("Content-Disposition", f'attachment; filename="{run_id}_{name}"')
+            self._describe(run_id, name, entry["mime"])
             self.set_header("Content-Length", last - first + 1)
             if self.asked != "HEAD":
                 await self._send(file, first, last)
+
+    @contextlib.contextmanager
+    def _opened(self, run_id: str, entry: Mapping[str, Any]) -> Iterator[OpenFile]:
+        """Open a file that is as long as the manifest says."""
+        file = self.open_artifact(run_id, entry["name"])
+        try:
+            if file.size != entry["size"]:
+                message = f"{entry['name']} is not as long as the manifest says"
+                raise VerificationError(message)
+            yield file
         finally:
             file.close()
+
+    def _describe(self, run_id: str, name: str, mime: str) -> None:
+        self.set_header("Content-Type", mime)
+        self.set_header("Content-Disposition", f'attachment; filename="{run_id}_{name}"')
+
+    async def _send_view(self, run_id: str, view: View, by_name: Mapping[str, Any]) -> None:
+        """Send a table in another form, piece by piece, each made off the loop."""
+        entry = by_name[view.table]
+        etag = f'"{entry["sha256"]}-{view.form}"'
+        self.set_header("ETag", etag)
+        self.set_header("Cache-Control", "private, no-cache")
+        if self.matches(etag):
+            self.set_status(304)
+            return
+        engine = self.services.engine
+        with self._opened(run_id, entry) as file, file.reader() as reader:
+            pieces = await engine.ask(lambda backtests: backtests.pieces(view.form, reader))
+            try:
+                piece = await engine.off_loop(lambda: next(pieces, b""))
+                self._describe(run_id, view.name, VIEWS[view.form])
+                while piece and self.asked != "HEAD":
+                    self.write(piece)
+                    await asyncio.wait_for(self.flush(), FLUSH_S)
+                    piece = await engine.off_loop(lambda: next(pieces, b""))
+                await self.flush()
+            except (StreamClosedError, TimeoutError):
+                self.hang_up()
+            except VerificationError:
+                if not self._headers_written:
+                    raise
+                self.hang_up()  # a whole table is what a proper end would say
+            finally:
+                await engine.off_loop(pieces.close)
 
     def _range(self, size: int, etag: str) -> tuple[int, int]:
         """Return the first and last byte to send; one range is honoured, several are not.

@@ -4,7 +4,7 @@ A piece is small enough that making it keeps other threads waiting for a few mil
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -27,7 +27,7 @@ def write_csv(table: Path, file: IO[bytes]) -> None:
         file.write(piece)
 
 
-def csv_pieces(table: Path | IO[bytes]) -> Iterator[bytes]:
+def csv_pieces(table: Path | IO[bytes]) -> Generator[bytes]:
     """Yield a table as CSV: times as epoch ms, shortest round-trip numbers, "" for null.
 
     Raises
@@ -42,7 +42,7 @@ def csv_pieces(table: Path | IO[bytes]) -> Iterator[bytes]:
             yield sink.getvalue().to_pybytes()
 
 
-def json_pieces(table: Path | IO[bytes]) -> Iterator[bytes]:
+def json_pieces(table: Path | IO[bytes]) -> Generator[bytes]:
     """Yield a table as one JSON object of columns: values in lists, null where undefined.
 
     Raises
