@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
+from app import chart_data
 from app.executor import Surroundings
 from app.replicates import mapper_for
 from app.run_job import RunJob
@@ -84,6 +85,14 @@ class Backtests:
     def catalog(self) -> bytes:
         """Return what a configuration can name, as JSON."""
         return json.dumps(catalog(), ensure_ascii=False, separators=(",", ":")).encode()
+
+    def candles(self, query: Mapping[str, str], limit: int) -> bytes:
+        """Return the newest bars of a range; as ``chart_data.candles``."""
+        return chart_data.candles(self.prepare, query, limit)
+
+    def features(self, query: Mapping[str, str], indicators: Any, limit: int) -> bytes:
+        """Return them with indicators; as ``chart_data.features``."""
+        return chart_data.features(self.prepare, query, indicators, limit)
 
     def pieces(self, form: str, table: IO[bytes]) -> Generator[bytes]:
         """Yield a Parquet table as ``csv`` or ``json``; raises as ``csv_pieces`` does."""

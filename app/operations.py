@@ -95,6 +95,16 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         "GET", "/catalog", "catalog.Catalog", "What a configuration can name", (200, 304),
     ),
+    Operation(
+        "GET", "/candles", "chart.Candles", "The newest bars of a range", (200, 304),
+        ("INVALID_QUERY", "DATASET_NOT_FOUND", "INVALID_DATA", "LIMIT_EXCEEDED"),
+        **_query("symbol", "timeframe", "start", "end", "provider", "limit"),
+    ),
+    Operation(
+        "GET", "/features", "chart.Features", "The same with indicators", (200, 304),
+        ("INVALID_QUERY", "DATASET_NOT_FOUND", "INVALID_DATA", "LIMIT_EXCEEDED"),
+        **_query("symbol", "timeframe", "start", "end", "provider", "limit", "indicators"),
+    ),
 )  # fmt: skip
 
 

@@ -290,10 +290,10 @@ def _load_reader() -> Reader:
 def _found(recovered: Recovered) -> list[str]:
     notes = []
     if recovered.taken_in:
-        notes.append(f"{len(recovered.taken_in)} completed runs were taken in from directories.")
+        notes.append(f"Completed runs taken in from their directories: {len(recovered.taken_in)}.")
     if recovered.set_aside:
         named = ", ".join(recovered.set_aside[:3])
-        notes.append(f"{len(recovered.set_aside)} were moved to orphans, as none is a run: {named}")
+        notes.append(f"Moved to orphans, as no runs: {len(recovered.set_aside)} ({named}).")
     return notes
 
 

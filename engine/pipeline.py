@@ -18,7 +18,7 @@ from engine.config import RunConfig
 from engine.data import LoadedSlice, Provider, data_warnings, load
 from engine.errors import RunCancelled, StudioError
 from engine.execution import simulate
-from engine.features import IndicatorInput
+from engine.features import IndicatorInput, compute_features
 from engine.identity import identify
 from engine.limits import Limits
 from engine.metrics import measure, rf_per_bar
@@ -230,6 +230,20 @@ class PreparedRun:
             digest=self.loaded.digest,
             begin=self._begin,
         )
+
+    def features(self) -> Mapping[str, Any]:
+        """Return the configured indicators as a strategy would see them, by column.
+
+        Each (n_bars,), shifted by one bar, NaN where undefined.
+        """
+        with _plugin_errors():
+            return compute_features(
+                self._plan.kept,
+                self._inputs(self.loaded.candles),
+                self._check_cancelled,
+                self._context.caches.features if self._context.caches else None,
+                self.loaded.digest,
+            )
 
     def check_causality(self, seeds: Iterable[int], bar_move: float = BAR_MOVE) -> int:
         """Return how many other futures were tried, drawn from ``seeds``, without a difference.
