@@ -6,12 +6,13 @@ May be used from any thread.
 
 import dataclasses
 import json
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
 from app import chart_data
+from app.datasets import datasets_document, delete_dataset
 from app.executor import Surroundings
 from app.replicates import mapper_for
 from app.run_job import RunJob
@@ -93,6 +94,16 @@ class Backtests:
     def features(self, query: Mapping[str, str], indicators: Any, limit: int) -> bytes:
         """Return them with indicators; as ``chart_data.features``."""
         return chart_data.features(self.prepare, query, indicators, limit)
+
+    def datasets(self) -> dict[str, Any]:
+        """Return what there is to run on; as ``datasets_document``."""
+        return datasets_document(self._settings.data_dir)
+
+    def delete_dataset(
+        self, symbol: str, timeframe: str, live: Iterable[Mapping[str, Any]]
+    ) -> None:
+        """Remove a data set; as ``datasets.delete_dataset``."""
+        delete_dataset(self._settings.data_dir, symbol, timeframe, live)
 
     def pieces(self, form: str, table: IO[bytes]) -> Generator[bytes]:
         """Yield a Parquet table as ``csv`` or ``json``; raises as ``csv_pieces`` does."""

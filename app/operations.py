@@ -95,6 +95,12 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         "GET", "/catalog", "catalog.Catalog", "What a configuration can name", (200, 304),
     ),
+    Operation("GET", "/datasets", "datasets.Datasets", "What there is to run on", (200,)),
+    Operation(
+        "DELETE", "/datasets/{symbol}/{timeframe}", "datasets.Dataset",
+        "Remove a data set of the user's own", (204,),
+        ("DATASET_NOT_FOUND", "DATASET_IN_USE", "STORAGE_FULL"),
+    ),
     Operation(
         "GET", "/candles", "chart.Candles", "The newest bars of a range", (200, 304),
         ("INVALID_QUERY", "DATASET_NOT_FOUND", "INVALID_DATA", "LIMIT_EXCEEDED"),

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.api_errors import ApiError
-from app.transitions import DELETING
+from app.transitions import DELETING, LIVE
 
 LISTED = (
     "run_id, hash, status, stage, progress, attempt, symbol, queued_ts, started_ts, finished_ts,"
@@ -62,6 +62,15 @@ def list_runs(connection: sqlite3.Connection, selection: Selection) -> dict[str,
     more = len(rows) > selection.limit
     cursor = to_cursor((shown[-1]["queued_ts"], shown[-1]["run_id"])) if more else None
     return {"runs": [_shown(row) for row in shown], "next_cursor": cursor}
+
+
+def live_configs(connection: sqlite3.Connection, symbol: str) -> list[dict[str, Any]]:
+    """Return the configurations of the runs of a symbol that have not finished."""
+    rows = connection.execute(
+        f"SELECT config FROM runs WHERE symbol = ? AND status IN ({', '.join('?' * len(LIVE))})",  # noqa: S608  # marks
+        (symbol, *LIVE),
+    )
+    return [json.loads(row["config"]) for row in rows]
 
 
 def _shown(row: sqlite3.Row) -> dict[str, Any]:

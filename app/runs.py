@@ -20,7 +20,7 @@ from app.executor import Executor
 from app.fault_points import FaultPoints
 from app.presets import PresetService
 from app.removal import Remover
-from app.run_records import RUN_ID, Selection, list_runs, read_run
+from app.run_records import RUN_ID, Selection, list_runs, live_configs, read_run
 from app.transitions import LIVE
 from app.writer import Transaction, Writer
 from engine.errors import ConfigError
@@ -117,6 +117,10 @@ class RunService:
         if run is None:
             raise no_such_run()
         return run
+
+    def live_configs(self, symbol: str) -> "list[dict[str, Any]]":
+        """Return the configurations of a symbol's runs that have not finished."""
+        return live_configs(self._reader, symbol)
 
     def list(self, selection: Selection) -> dict[str, Any]:
         """Return a page of runs, newest first."""

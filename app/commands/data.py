@@ -5,7 +5,6 @@ import json
 import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from app.data_dir import held
+from app.datasets import datasets_document, list_datasets
 from app.quality import RULES, changes
 from app.settings import read_settings
 from app.terminal import Output
@@ -22,12 +22,9 @@ from engine.config import RunConfig
 from engine.data import (
     DatasetInfo,
     FileProvider,
-    LocalProvider,
-    NoParams,
     ReadOptions,
     guess_name,
     import_dataset,
-    providers,
 )
 from engine.data.calendars import bars_outside_sessions, gap_flags
 from engine.errors import ConfigError, DataError
@@ -90,28 +87,19 @@ def _check(symbol: str, timeframe: str | None, on_bad_rows: str) -> None:
 def datasets_command(data_dir: Path | None, *, as_json: bool) -> None:
     """Print what there is to run on."""
     settings = read_settings({"data_dir": data_dir})
-    known = list_datasets(settings.data_dir)
     if as_json:
-        document = {"datasets": [dataclasses.asdict(info) for info in known]}
+        document = datasets_document(settings.data_dir)
         sys.stdout.write(json.dumps(document, indent=2, sort_keys=True) + "\n")
         return
     table = Table(box=box.SIMPLE_HEAD)
     for title in ("provider", "symbol", "timeframe", "bars", "from", "to", "remarks"):
         table.add_column(title, justify="right" if title == "bars" else "left")
-    for info in known:
+    for info in list_datasets(settings.data_dir):
         bars = "" if info.bars is None else f"{info.bars:,}"
         span = ["" if ts is None else _day(ts) for ts in (info.first_ts, info.last_ts)]
         remarks = "; ".join(_remarks(info))
         table.add_row(info.provider, info.symbol, info.timeframe, bars, *span, remarks)
     Output().print(table)
-
-
-def list_datasets(data_dir: Path) -> list[DatasetInfo]:
-    """Return the data sets of every provider, the user's own first."""
-    local = LocalProvider(NoParams(), data_dir).datasets()
-    others = [name for name in providers if name != "local"]
-    listed = (providers.build(name, providers.check(name, {}, name)).datasets() for name in others)
-    return [*sorted(local, key=lambda info: (info.symbol, info.timeframe)), *chain(*listed)]
 
 
 def _remarks(info: DatasetInfo) -> list[str]:

@@ -2,9 +2,10 @@
 
 import contextlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from engine.code import canonical_hash, sources_digest
 from engine.config import SYMBOL_PATTERN, TIMEFRAME_MS, RunConfig
@@ -20,6 +21,7 @@ from engine.data.providers import (
 )
 from engine.data.resample import resample
 from engine.data.store import read_dataset, read_metadata, write_dataset
+from engine.durable import sync_folder
 from engine.errors import DataError, DatasetNotFound, StorageError
 
 IMPORTED, DROPPED = ".parquet", ".csv"
@@ -70,6 +72,36 @@ class LocalProvider:
         if config.adjust != "none":  # before bars are put together: a split may lie between two
             dataset = adjusted(dataset)
         return resample(dataset, config.timeframe, config.calendar or dataset.calendar)
+
+    def place(self, symbol: str, timeframe: str) -> Path:
+        """Return the file of a data set of exactly that name.
+
+        Raises
+            DatasetNotFound where there is none.
+        """
+        for stored in self._stored():
+            if (stored.symbol, stored.timeframe) == (symbol, timeframe):
+                return stored.path
+        message = f"there is no data set {symbol} {timeframe} of your own"
+        raise DatasetNotFound(message)
+
+    def place_used(self, config: Mapping[str, Any]) -> Path | None:
+        """Return the file that a configuration would be run on, None where there is none."""
+        with contextlib.suppress(DatasetNotFound):
+            return self._find(config["symbol"], config["timeframe"]).path
+        return None
+
+    def remove(self, place: Path) -> None:
+        """Remove the file of a data set.
+
+        Raises
+            StorageError where it cannot be removed.
+        """
+        try:
+            place.unlink(missing_ok=True)
+            sync_folder(place.parent)
+        except OSError as fault:
+            raise StorageError.from_os_error("the data directory", fault) from None
 
     def _find(self, symbol: str, timeframe: str) -> Stored:
         finer = [
