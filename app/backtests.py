@@ -6,17 +6,19 @@ May be used from any thread.
 
 import dataclasses
 import json
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
 from app import chart_data
-from app.datasets import datasets_document, delete_dataset
+from app.api_errors import ApiError
+from app.datasets import ImportFile, datasets_document, delete_dataset, import_file
 from app.executor import Surroundings
 from app.replicates import mapper_for
 from app.run_job import RunJob
 from app.run_records import RUN_ID, figures
+from app.security import is_portable_name
 from app.settings import Settings
 from app.transitions import Claimed, NewRun
 from engine.artifacts import verify
@@ -24,8 +26,9 @@ from engine.artifacts.manifest import MANIFEST
 from engine.artifacts.views import csv_pieces, json_pieces
 from engine.caches import MEGABYTE, BoundedCache, Caches
 from engine.catalog import catalog
-from engine.config import RunConfig
-from engine.data import LocalProvider, NoParams, Provider
+from engine.config import TIMEFRAME_MS, RunConfig
+from engine.data import LocalProvider, NoParams, Provider, ReadOptions
+from engine.data.raw import FileLimits
 from engine.errors import ConfigError, VerificationError
 from engine.execution import load_kernel
 from engine.pipeline import PreparedRun, RunContext, prepare
@@ -98,6 +101,31 @@ class Backtests:
     def datasets(self) -> dict[str, Any]:
         """Return what there is to run on; as ``datasets_document``."""
         return datasets_document(self._settings.data_dir)
+
+    def import_file(
+        self,
+        path: Path,
+        symbol: str,
+        timeframe: str,
+        said: Mapping[str, str],
+        live: Callable[[], Iterable[Mapping[str, Any]]],
+    ) -> tuple[dict[str, Any], bool]:
+        """Store a file's candles; as ``datasets.import_file``, for a name that one can have."""
+        if not is_portable_name(symbol) or timeframe not in TIMEFRAME_MS:
+            raise ApiError("DATASET_NOT_FOUND", "no data set can be called so")
+        limits = FileLimits(
+            max_rows=self._settings.max_import_rows,
+            max_unpacked_bytes=self._settings.max_import_bytes,
+        )
+        options = ReadOptions(
+            timezone=said.get("tz", "UTC"),
+            date_format=said.get("date_format"),
+            on_bad_rows=said.get("on_bad_rows", "refuse"),
+            decimal=said.get("decimal"),
+            limits=limits,
+        )
+        file = ImportFile(path, symbol, timeframe, options, said.get("calendar"))
+        return import_file(self._settings.data_dir, file, live)
 
     def delete_dataset(
         self, symbol: str, timeframe: str, live: Iterable[Mapping[str, Any]]

@@ -1,13 +1,31 @@
 """The data sets there are, and how one goes; off the loop, since it reads and writes files."""
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from app.api_errors import ApiError
-from engine.data import DatasetInfo, LocalProvider, NoParams, providers
+from engine.config import RunConfig
+from engine.data import (
+    Dataset,
+    DatasetInfo,
+    FileProvider,
+    LocalProvider,
+    NoParams,
+    ReadOptions,
+    import_dataset,
+    providers,
+)
+from engine.data.calendars import bars_outside_sessions, gap_flags
+from engine.data.providers import describe
+from engine.errors import ConfigError
+from engine.identity import candle_digest
+from engine.registry import faults_of
 
 
 def list_datasets(data_dir: Path) -> list[DatasetInfo]:
@@ -21,6 +39,74 @@ def list_datasets(data_dir: Path) -> list[DatasetInfo]:
 def datasets_document(data_dir: Path) -> dict[str, Any]:
     """Return ``{datasets: […]}`` as the API and the command show it."""
     return {"datasets": [dataclasses.asdict(info) for info in list_datasets(data_dir)]}
+
+
+@dataclass(frozen=True)
+class ImportFile:
+    """A file of candles and what is said about it; a ``timeframe`` of None is the bars' own."""
+
+    path: Path
+    symbol: str
+    timeframe: str | None
+    options: ReadOptions
+    calendar: str | None
+
+
+def read_candles(file: ImportFile) -> Dataset:
+    """Return the file's candles, with gaps and bars outside the calendar's sessions counted.
+
+    Raises
+        ConfigError for what no configuration could name; DataError for what cannot be used.
+    """
+    _check(file.symbol, file.timeframe, file.options.on_bad_rows)
+    provider = FileProvider(file.path, file.options)
+    dataset = provider.read(file.symbol, file.timeframe, file.options.on_bad_rows)
+    if file.calendar is not None:
+        outside = int(bars_outside_sessions(dataset.candles, file.calendar).sum())
+        dataset.report.note_count("outside_sessions", outside)
+        dataset = dataclasses.replace(dataset, calendar=file.calendar)
+    dataset.report.note_count("gap", int(gap_flags(dataset.candles, file.calendar).sum()))
+    return dataset
+
+
+def _check(symbol: str, timeframe: str | None, on_bad_rows: str) -> None:
+    raw: dict[str, Any] = {"symbol": symbol, "on_bad_rows": on_bad_rows}
+    if timeframe is not None:
+        raw["timeframe"] = timeframe
+    try:
+        RunConfig.model_validate(raw)
+    except ValidationError as error:
+        raise ConfigError(faults_of(error, RunConfig)) from None
+
+
+def import_file(
+    data_dir: Path, file: ImportFile, live: Callable[[], Iterable[Mapping[str, Any]]]
+) -> tuple[dict[str, Any], bool]:
+    """Store a file's candles; return how the set is listed, and whether there was none before.
+
+    ``live`` gives the configurations of the symbol's runs that have not finished. Raises as
+    ``read_candles``; ApiError where other content would replace what one of them uses;
+    StorageError.
+    """
+    dataset = read_candles(file)
+    candles = dataset.candles
+    local = LocalProvider(NoParams(), data_dir)
+    before = local.stored(candles.symbol, candles.timeframe)
+    if before is None or not _same(before, dataset):
+        for config in live():
+            if local.would_change(config, candles.symbol, candles.timeframe):
+                message = f"{candles.symbol} {candles.timeframe} is needed by a run as it is"
+                raise ApiError("DATASET_IN_USE", message)
+    import_dataset(data_dir, dataset, file.path.name)
+    return dataclasses.asdict(describe("local", dataset)), before is None
+
+
+def _same(one: Dataset, other: Dataset) -> bool:
+    """Tell whether two sets would give a run the same bars."""
+    return (one.calendar, candle_digest(one.candles)) == (
+        other.calendar,
+        candle_digest(other.candles),
+    )
 
 
 def delete_dataset(

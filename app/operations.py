@@ -9,7 +9,8 @@ class Operation:
     """One method on one path.
 
     ``handler`` names the class in ``app.handlers`` that answers; ``success`` are the statuses of
-    answers that are no error, ``codes`` the errors beyond those that every operation may give.
+    answers that are no error, ``codes`` the errors beyond those that every operation may give,
+    ``takes`` the content types of the body.
     """
 
     method: str
@@ -19,8 +20,12 @@ class Operation:
     success: tuple[int, ...]
     codes: tuple[str, ...] = ()
     query: frozenset[str] = frozenset()
-    takes_json: bool = False
+    takes: tuple[str, ...] = ()
     public: bool = False
+
+
+JSON = ("application/json",)
+CANDLES = ("text/csv", "application/vnd.apache.parquet", "application/octet-stream")
 
 
 def _query(*names: str) -> dict[str, Any]:
@@ -44,7 +49,7 @@ OPERATIONS: tuple[Operation, ...] = (
             "INVALID_PARAM", "INVALID_DATA", "LIMIT_EXCEEDED", "IDEMPOTENCY_KEY_REUSED",
             "QUEUE_FULL", "SHUTTING_DOWN", "STORAGE_FULL",
         ),
-        takes_json=True,
+        takes=JSON,
     ),
     Operation(
         "GET", "/runs/{run_id}", "runs.Run", "One run", (200, 304), ("RUN_NOT_FOUND",),
@@ -83,7 +88,7 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("GET", "/presets", "presets.Presets", "Every preset, by name", (200,)),
     Operation(
         "POST", "/presets", "presets.Presets", "Keep a preset", (200, 201),
-        ("INVALID_JSON", "INVALID_PARAM", "STORAGE_FULL"), takes_json=True,
+        ("INVALID_JSON", "INVALID_PARAM", "STORAGE_FULL"), takes=JSON,
     ),
     Operation(
         "GET", "/presets/{name}", "presets.Preset", "One preset", (200,), ("PRESET_NOT_FOUND",),
@@ -96,6 +101,15 @@ OPERATIONS: tuple[Operation, ...] = (
         "GET", "/catalog", "catalog.Catalog", "What a configuration can name", (200, 304),
     ),
     Operation("GET", "/datasets", "datasets.Datasets", "What there is to run on", (200,)),
+    Operation(
+        "PUT", "/datasets/{symbol}/{timeframe}", "datasets.Dataset",
+        "Import candles, CSV or Parquet", (200, 201),
+        (
+            "INVALID_QUERY", "INVALID_DATA", "DATASET_NOT_FOUND", "DATASET_IN_USE",
+            "SHUTTING_DOWN", "STORAGE_FULL",
+        ),
+        takes=CANDLES, **_query("tz", "date_format", "decimal", "calendar", "on_bad_rows"),
+    ),
     Operation(
         "DELETE", "/datasets/{symbol}/{timeframe}", "datasets.Dataset",
         "Remove a data set of the user's own", (204,),

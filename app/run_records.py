@@ -7,7 +7,7 @@ import re
 import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from app.api_errors import ApiError
 from app.transitions import DELETING, LIVE
@@ -19,6 +19,13 @@ LISTED = (
 JSON_COLUMNS = ("error", "metrics", "validation", "config")
 RUN_ID = re.compile(r"[0-9a-f]{20}")
 Cursor = tuple[int, str]
+
+
+class Connection(Protocol):
+    """What reads: a connection, or a transaction of the writer's."""
+
+    def execute(self, sql: str, parameters: tuple[Any, ...] = ..., /) -> sqlite3.Cursor:
+        """Execute one statement."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +71,7 @@ def list_runs(connection: sqlite3.Connection, selection: Selection) -> dict[str,
     return {"runs": [_shown(row) for row in shown], "next_cursor": cursor}
 
 
-def live_configs(connection: sqlite3.Connection, symbol: str) -> list[dict[str, Any]]:
+def live_configs(connection: Connection, symbol: str) -> list[dict[str, Any]]:
     """Return the configurations of the runs of a symbol that have not finished."""
     rows = connection.execute(
         f"SELECT config FROM runs WHERE symbol = ? AND status IN ({', '.join('?' * len(LIVE))})",  # noqa: S608  # marks

@@ -122,6 +122,10 @@ class RunService:
         """Return the configurations of a symbol's runs that have not finished."""
         return live_configs(self._reader, symbol)
 
+    def live_configs_now(self, symbol: str) -> "list[dict[str, Any]]":
+        """Return them as they are when everything that was written before is; for other threads."""
+        return self._writer.submit(lambda transaction: live_configs(transaction, symbol)).result()
+
     def list(self, selection: Selection) -> dict[str, Any]:
         """Return a page of runs, newest first."""
         return list_runs(self._reader, selection)

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import tornado.web
 from tornado.httpserver import HTTPServer
 
+from app.candle_files import CandleFiles
 from app.data_dir import DataDir, StartError, held
 from app.database import open_database, open_for_reading
 from app.engine_calls import EngineCalls
@@ -153,6 +154,7 @@ class Server:
         recovered = recover(self._writer, data_dir, remover, _load_reader)
         notes += _found(recovered)
         self._executor = Executor(settings.workers, self._writer, self._job, self._ended)
+        self._candle_files = CandleFiles(data_dir.tmp, self._backtests)
         self._presets = PresetService(reader, self._writer, self._engine)
         self._runs = RunService(
             reader=reader,
@@ -202,7 +204,8 @@ class Server:
                 "kernel": kernel_guise(self.settings.kernel),
             },
             max_body=self.settings.max_body,
-            max_drain=self.settings.max_import_bytes,
+            max_import_bytes=self.settings.max_import_bytes,
+            candle_files=self._candle_files,
             max_streams=self.settings.max_streams,
             heartbeat_ms=self.settings.heartbeat_ms,
             shorten=Shortener(self._data_dir.path),
@@ -249,9 +252,12 @@ class Server:
 
     def _end_requests(self) -> bool:
         """Wait a moment for requests that read candles; tell whether they are done."""
-        waiting = threading.Thread(
-            target=self._threads.shutdown, kwargs={"cancel_futures": True}, daemon=True
-        )
+
+        def close() -> None:
+            self._threads.shutdown(cancel_futures=True)
+            self._candle_files.close()
+
+        waiting = threading.Thread(target=close, daemon=True)
         waiting.start()
         waiting.join(REQUESTS_STOP_S)
         return not waiting.is_alive()

@@ -1,34 +1,27 @@
 """``studio import``, ``studio datasets``: the user's candles."""
 
-import dataclasses
 import json
 import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-from pydantic import ValidationError
 from rich import box
 from rich.table import Table
 from rich.text import Text
 
 from app.data_dir import held
-from app.datasets import datasets_document, list_datasets
+from app.datasets import ImportFile, datasets_document, list_datasets, read_candles
 from app.quality import RULES, changes
 from app.settings import read_settings
 from app.terminal import Output
-from engine.config import RunConfig
 from engine.data import (
     DatasetInfo,
-    FileProvider,
     ReadOptions,
     guess_name,
     import_dataset,
 )
-from engine.data.calendars import bars_outside_sessions, gap_flags
-from engine.errors import ConfigError, DataError
-from engine.registry import faults_of
+from engine.errors import DataError
 
 
 @dataclass(frozen=True)
@@ -50,16 +43,10 @@ def import_command(request: ImportRequest) -> None:
     if symbol is None:
         symbol, told = guess_name(request.file)
         timeframe = timeframe or told
-    _check(symbol, timeframe, request.options.on_bad_rows)
-    dataset = FileProvider(request.file, request.options).read(
-        symbol, timeframe, request.options.on_bad_rows
+    dataset = read_candles(
+        ImportFile(request.file, symbol, timeframe, request.options, request.calendar)
     )
     candles = dataset.candles
-    if request.calendar is not None:
-        outside = int(bars_outside_sessions(candles, request.calendar).sum())
-        dataset.report.note_count("outside_sessions", outside)
-        dataset = dataclasses.replace(dataset, calendar=request.calendar)
-    dataset.report.note_count("gap", int(gap_flags(candles, request.calendar).sum()))
     with held(settings.data_dir):
         import_dataset(settings.data_dir, dataset, request.file.name)
     output = Output()
@@ -71,17 +58,6 @@ def import_command(request: ImportRequest) -> None:
         output.print(Text(sentence))
     if candles.volume is None:
         output.print(Text("The volume is not known."))
-
-
-def _check(symbol: str, timeframe: str | None, on_bad_rows: str) -> None:
-    """Refuse what no configuration could name."""
-    raw: dict[str, Any] = {"symbol": symbol, "on_bad_rows": on_bad_rows}
-    if timeframe is not None:
-        raw["timeframe"] = timeframe
-    try:
-        RunConfig.model_validate(raw)
-    except ValidationError as error:
-        raise ConfigError(faults_of(error, RunConfig)) from None
 
 
 def datasets_command(data_dir: Path | None, *, as_json: bool) -> None:

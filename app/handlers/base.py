@@ -18,6 +18,7 @@ import tornado.web
 from tornado.httputil import HTTPServerRequest
 
 from app.api_errors import ApiError, as_api_error
+from app.candle_files import CandleFiles
 from app.engine_calls import EngineCalls
 from app.events import EventLog
 from app.operations import Operation
@@ -47,7 +48,8 @@ class Services:
     events: EventLog
     health: dict[str, Any]
     max_body: int
-    max_drain: int
+    max_import_bytes: int  # the longest body that is ever read, if only to be thrown away
+    candle_files: CandleFiles
     max_streams: int
     heartbeat_ms: int
     shorten: Callable[[str], str]  # makes the paths in a message relative
@@ -138,13 +140,18 @@ class Handler(tornado.web.RequestHandler):
         if "Content-Encoding" in headers:
             raise ApiError("UNSUPPORTED_MEDIA_TYPE", "send the body without a Content-Encoding")
         kind = headers.get("Content-Type", "").partition(";")[0].strip().lower()
-        if self.operations[self.asked].takes_json and kind != "application/json":
-            raise ApiError("UNSUPPORTED_MEDIA_TYPE", "send application/json")
-        if self._announced() > self.services.max_body:
+        takes = self.operations[self.asked].takes
+        if takes and kind not in takes:
+            raise ApiError("UNSUPPORTED_MEDIA_TYPE", f"send {' or '.join(takes)}")
+        if self._announced() > self.max_bytes():
             raise self._too_large()
 
+    def max_bytes(self) -> int:
+        """Return how long the body may be."""
+        return self.services.max_body
+
     def _too_large(self) -> ApiError:
-        return ApiError("PAYLOAD_TOO_LARGE", f"at most {self.services.max_body:,} bytes")
+        return ApiError("PAYLOAD_TOO_LARGE", f"at most {self.max_bytes():,} bytes")
 
     def _refuse(self, refusal: ApiError) -> None:
         """Let the answer be this refusal, when the rest of the body has gone by."""
@@ -157,12 +164,19 @@ class Handler(tornado.web.RequestHandler):
         """Keep a part of the body, or throw it away."""
         self._n_received += len(chunk)
         if self._refusal is not None:
-            if self._n_received > self.services.max_drain:
+            if self._n_received > self.services.max_import_bytes:
                 self._answer_refusal()
-        elif self._n_received > self.services.max_body:
+        elif self._n_received > self.max_bytes():
             self._refuse(self._too_large())
         else:
-            self._body += chunk
+            try:
+                self.keep(chunk)
+            except StudioError as fault:
+                self._refuse(as_api_error(fault))
+
+    def keep(self, chunk: bytes) -> None:
+        """Keep a part of the body until all of it is there; may raise what the answer is then."""
+        self._body += chunk
 
     def refuse(self, *_: str, **__: str) -> None:
         """Answer what ``prepare`` or the body has led to."""

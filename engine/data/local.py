@@ -91,6 +91,25 @@ class LocalProvider:
             return self._find(config["symbol"], config["timeframe"]).path
         return None
 
+    def stored(self, symbol: str, timeframe: str) -> Dataset | None:
+        """Return the data set of exactly that name, None where there is none that can be used."""
+        for stored in self._stored():
+            if (stored.symbol, stored.timeframe) == (symbol, timeframe):
+                with contextlib.suppress(DataError):
+                    return self._read(stored, "refuse")
+        return None
+
+    def would_change(self, config: Mapping[str, Any], symbol: str, timeframe: str) -> bool:
+        """Tell whether a set of that name would be used for a configuration from then on."""
+        if (config["provider"], config["symbol"]) != ("local", symbol):
+            return False
+        if not _divides(timeframe, config["timeframe"]):
+            return False
+        with contextlib.suppress(DatasetNotFound):
+            used = self._find(symbol, config["timeframe"]).timeframe
+            return TIMEFRAME_MS[timeframe] >= TIMEFRAME_MS[used]
+        return True
+
     def remove(self, place: Path) -> None:
         """Remove the file of a data set.
 
