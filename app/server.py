@@ -177,8 +177,7 @@ class Server:
         log.info("listening on port %d", self.port)
         sys.setswitchinterval(0.001)  # so that two busy workers do not keep the loop waiting
         self._executor.start(recovered.n_queued)
-        warm_up = loop.call_later(WARM_UP_AFTER_S, self._threads.submit, self._backtests)
-        self._exit.callback(warm_up.cancel)
+        self._warm_up = loop.call_later(WARM_UP_AFTER_S, self._threads.submit, self._backtests)
         return Started(url, token, tuple(notes), ipaddress.ip_address(bound[0]).is_loopback)
 
     def _listen(self, token: TokenSource) -> tuple[str, int]:
@@ -237,6 +236,7 @@ class Server:
 
     async def stop(self) -> bool:
         """Interrupt what runs, close what is open; tell whether nothing was left behind."""
+        self._warm_up.cancel()
         self._services.closing = self._runs.closing = True
         self._events.wake_all()
         all_ended = await asyncio.to_thread(self._executor.stop, JOBS_STOP_S)
