@@ -138,17 +138,8 @@ class Backtests:
         return {"csv": csv_pieces, "json": json_pieces}[form](table)
 
     def check_partial(self, raw: Mapping[str, Any]) -> None:
-        """Check a part of a configuration: what is there, not what is missing.
-
-        Raises
-            ConfigError for a field that is unknown or wrong by itself.
-        """
-        try:
-            make_plan({"symbol": "X", **raw})
-        except ConfigError as fault:
-            wrong = [each for each in fault.faults if _is_given(raw, each.field)]
-            if wrong:
-                raise ConfigError(wrong) from None
+        """Check a part of a configuration; as the function of this name."""
+        check_partial(raw)
 
     def job(self, claimed: Claimed, surroundings: Surroundings, **tools: Any) -> RunJob:
         """Return an attempt at a run that a worker has taken; ``tools`` are those of ``RunJob``."""
@@ -170,6 +161,20 @@ class Backtests:
     def close(self) -> None:
         """Give up the threads, or leave the cluster."""
         self._mapper.close()
+
+
+def check_partial(raw: Mapping[str, Any]) -> None:
+    """Check a part of a configuration: what is there, not what is missing.
+
+    Raises
+        ConfigError for a field that is unknown or wrong by itself.
+    """
+    try:
+        make_plan({"symbol": "X", **raw})
+    except ConfigError as fault:
+        wrong = [each for each in fault.faults if _is_given(raw, each.field)]
+        if wrong:
+            raise ConfigError(wrong) from None
 
 
 def _is_given(raw: Mapping[str, Any], field: str) -> bool:

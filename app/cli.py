@@ -16,6 +16,18 @@ from typing import Annotated, Any
 import typer
 
 import engine
+from app.cli_options import (
+    AsJson,
+    Calendar,
+    CandlesFile,
+    DataDir,
+    DateFormat,
+    Decimal,
+    Overrides,
+    PluginFiles,
+    TimeZone,
+)
+from app.cli_presets import presets
 from app.data_dir import StartError
 from engine.errors import (
     ConfigError,
@@ -57,40 +69,7 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
     no_args_is_help=True,
 )
-
-CandlesFile = Annotated[
-    Path | None, typer.Option("--candles", help="Candles from this CSV file.", show_default=False)
-]
-TimeZone = Annotated[
-    str | None,
-    typer.Option("--tz", help="Zone of times without an offset [UTC]", show_default=False),
-]
-DateFormat = Annotated[
-    str | None, typer.Option("--date-format", help="Such as %d/%m/%Y.", show_default=False)
-]
-Decimal = Annotated[
-    str | None,
-    typer.Option(
-        "--decimal", help="Mark of decimals, . or , [told from the file]", show_default=False
-    ),
-]
-Calendar = Annotated[
-    str | None, typer.Option(help="Exchange calendar, such as XNYS.", show_default=False)
-]
-DataDir = Annotated[
-    Path | None, typer.Option("--data-dir", help="The data directory.", show_default=False)
-]
-
-
-PluginFiles = Annotated[
-    list[Path] | None,
-    typer.Option("--plugins", help="Your own components, from this file.", show_default=False),
-]
-Overrides = Annotated[
-    list[str] | None,
-    typer.Option("--set", help="Override: strategy.params.fast=10.", show_default=False),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
+cli.add_typer(presets, name="presets")
 
 
 def _version(*, asked: bool) -> None:

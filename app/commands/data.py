@@ -1,6 +1,7 @@
 """``studio import``, ``studio datasets``: the user's candles."""
 
 import json
+import os
 import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,12 +11,14 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from app.data_dir import held
+from app.data_dir import DataDir, HeldError, held
 from app.datasets import ImportFile, datasets_document, list_datasets, read_candles
+from app.local_client import LocalClient
 from app.quality import RULES, changes
-from app.settings import read_settings
+from app.settings import read_settings, take_token
 from app.terminal import Output
 from engine.data import (
+    Dataset,
     DatasetInfo,
     ReadOptions,
     guess_name,
@@ -47,8 +50,11 @@ def import_command(request: ImportRequest) -> None:
         ImportFile(request.file, symbol, timeframe, request.options, request.calendar)
     )
     candles = dataset.candles
-    with held(settings.data_dir):
-        import_dataset(settings.data_dir, dataset, request.file.name)
+    try:
+        with held(settings.data_dir):
+            import_dataset(settings.data_dir, dataset, request.file.name)
+    except HeldError as server:
+        _import_through(server, DataDir(settings.data_dir), request, dataset)
     output = Output()
     span = f"{_day(candles.ts[0])} to {_day(candles.ts[-1])}"
     output.print(
@@ -58,6 +64,24 @@ def import_command(request: ImportRequest) -> None:
         output.print(Text(sentence))
     if candles.volume is None:
         output.print(Text("The volume is not known."))
+
+
+def _import_through(
+    server: HeldError, place: DataDir, request: ImportRequest, dataset: Dataset
+) -> None:
+    """Let the server that holds the data directory store the file."""
+    candles, options = dataset.candles, request.options
+    LocalClient(place, server, take_token(os.environ)).put_file(
+        f"/datasets/{candles.symbol}/{candles.timeframe}",
+        {
+            "tz": options.timezone,
+            "date_format": options.date_format,
+            "decimal": options.decimal,
+            "calendar": request.calendar,
+            "on_bad_rows": options.on_bad_rows,
+        },
+        request.file,
+    )
 
 
 def datasets_command(data_dir: Path | None, *, as_json: bool) -> None:

@@ -1,0 +1,114 @@
+"""``studio presets``: parts of configurations under names, as JSON files."""
+
+import json
+import os
+import sqlite3
+import sys
+from collections.abc import Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from app.backtests import check_partial
+from app.config_file import read_config
+from app.data_dir import DataDir, HeldError, held
+from app.database import open_database, open_for_reading
+from app.fault_points import FaultPoints
+from app.local_client import LocalClient
+from app.presets import check_name, list_presets, put
+from app.settings import read_settings, take_token
+from app.terminal import Output
+from app.writer import Writer
+from engine.errors import ConfigError, DataError, OutputError, StorageError
+from engine.plugins import load_plugins
+
+
+def list_command(data_dir: Path | None, *, as_json: bool) -> None:
+    """Print every preset, by name."""
+    presets = _stored(DataDir(read_settings({"data_dir": data_dir}).data_dir))
+    if as_json:
+        sys.stdout.write(json.dumps({"presets": presets}, indent=2, sort_keys=True) + "\n")
+        return
+    if not presets:
+        Output().print(Text("There are no presets: 'studio presets import FILE' keeps one."))
+        return
+    table = Table(box=box.SIMPLE_HEAD)
+    table.add_column("preset")
+    table.add_column("configuration")
+    for preset in presets:
+        table.add_row(preset["name"], Text(json.dumps(preset["config"])))
+    Output().print(table)
+
+
+def export_command(name: str, out: Path | None, data_dir: Path | None) -> None:
+    """Write a preset as JSON to a new file or standard output.
+
+    Raises
+        DataError where there is no such preset; OutputError where the file is there already.
+    """
+    presets = _stored(DataDir(read_settings({"data_dir": data_dir}).data_dir))
+    found = next((preset for preset in presets if preset["name"] == name), None)
+    if found is None:
+        message = f"there is no preset {name}"
+        raise DataError(message)
+    kept = {"name": name, "config": found["config"]}
+    text = json.dumps(kept, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    if out is None:
+        sys.stdout.write(text)
+        return
+    try:
+        with out.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        message = f"{out} is there already"
+        raise OutputError(message) from None
+    except OSError as fault:
+        raise StorageError.from_os_error(str(out), fault) from None
+
+
+def import_command(file: Path, name: str | None, data_dir: Path | None) -> None:
+    """Keep the preset in a JSON file: ``{name, config}``, or a configuration and ``--name``.
+
+    Raises
+        ConfigError where a field is unknown or wrong.
+    """
+    settings = read_settings({"data_dir": data_dir})
+    raw = read_config(file)
+    whole = raw if set(raw) == {"name", "config"} else {"name": None, "config": raw}
+    name = check_name(name or whole["name"])
+    config = whole["config"]
+    if not isinstance(config, dict):
+        raise ConfigError.of("config", "should be an object")
+    place = DataDir(settings.data_dir)
+    try:
+        with held(settings.data_dir):
+            load_plugins(settings.plugins)
+            check_partial(config)
+            _put(place, name, config)
+    except HeldError as server:
+        client = LocalClient(place, server, take_token(os.environ))
+        client.call("POST", "/presets", {"name": name, "config": config})
+    Output().print(Text(f"The preset {name} is kept."))
+
+
+def _stored(place: DataDir) -> list[dict[str, Any]]:
+    if not place.db.exists():
+        return []
+    try:
+        with closing(open_for_reading(place.db)) as connection:
+            return list_presets(connection)
+    except sqlite3.Error:
+        message = "the database cannot be read; 'studio serve' brings it up to date"
+        raise DataError(message) from None
+
+
+def _put(place: DataDir, name: str, config: Mapping[str, Any]) -> None:
+    writer = Writer(open_database(place.db).connection, lambda *_: None, FaultPoints())
+    try:
+        writer.submit(put(name, config)).result()
+    finally:
+        writer.close()

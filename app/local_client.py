@@ -1,0 +1,73 @@
+"""How a command speaks to the server that holds the data directory."""
+
+import contextlib
+import http.client
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+from app.data_dir import DataDir, HeldError
+from app.token_file import obtain_token
+from engine.errors import ConfigError, DataError, Fault, StorageError, StudioError
+
+TIMEOUT_S = 60.0
+# What a command's own work would have raised, by the status of the answer.
+MEANINGS: dict[int, type[StudioError]] = {404: DataError, 409: DataError, 507: StorageError}
+
+
+class LocalClient:
+    """Asks the server that ``HeldError`` names."""
+
+    def __init__(self, data_dir: DataDir, held: HeldError, token: str | None) -> None:
+        if held.holder is None:  # not a server, or one that is only starting
+            raise held
+        self._server = held.holder
+        self._token = obtain_token(token, None, data_dir).token
+
+    def put_file(self, path: str, query: Mapping[str, str | None], file: Path) -> Any:
+        """Send a file and return the JSON of the answer; raises as ``call``, or DataError."""
+        given = urlencode({name: value for name, value in query.items() if value is not None})
+        try:
+            with file.open("rb") as content:
+                length = {"Content-Length": str(os.fstat(content.fileno()).st_size)}
+                headers = {"Content-Type": "application/octet-stream", **length}
+                return self._send("PUT", f"{path}?{given}", content, headers)
+        except OSError as fault:
+            message = f"{file.name} cannot be read: {(fault.strerror or 'unreadable').lower()}"
+            raise DataError(message) from None
+
+    def call(self, method: str, path: str, body: Any) -> Any:
+        """Send JSON and return the JSON of the answer.
+
+        Raises
+            ConfigError, DataError, StorageError as the command's own work would;
+            StudioError where the server does not answer.
+        """
+        return self._send(method, path, json.dumps(body), {"Content-Type": "application/json"})
+
+    def _send(self, method: str, path: str, body: Any, headers: Mapping[str, str]) -> Any:
+        place = urlsplit(self._server.url)
+        connection = http.client.HTTPConnection(place.hostname or "", place.port, timeout=TIMEOUT_S)
+        with contextlib.closing(connection):
+            try:
+                bearer = {"Authorization": f"Bearer {self._token}"}
+                connection.request(method, path, body, {**headers, **bearer})
+                answer = connection.getresponse()
+                raw = answer.read()
+            except (OSError, http.client.HTTPException):
+                message = f"the server at {self._server.url} does not answer"
+                raise StudioError(message) from None
+        value: Any = json.loads(raw) if raw else None
+        if answer.status >= 400:
+            raise _as_raised(answer.status, value["error"])
+        return value
+
+
+def _as_raised(status: int, error: Any) -> StudioError:
+    if status in {400, 422}:
+        listed = (error.get("details") or {}).get("errors") or [error | {"field": ""}]
+        return ConfigError(Fault(each["field"], each["message"]) for each in listed)
+    return MEANINGS.get(status, StudioError)(error["message"])

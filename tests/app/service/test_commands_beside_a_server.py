@@ -1,0 +1,105 @@
+"""Commands that change something: through the server that holds the data directory, or by hand."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.data_dir import DataDir, HeldError
+from app.local_client import LocalClient
+from app.runtime_file import RuntimeFile
+from engine.data import store
+from engine.errors import StudioError
+
+Server = Any
+Studio = Callable[..., Any]
+
+
+def preset(tmp_path: Path, config: Any, name: str = "mine") -> Path:
+    path = tmp_path / "preset.json"
+    path.write_text(json.dumps({"name": name, "config": config}), encoding="utf-8")
+    return path
+
+
+def test_presets_without_a_server(studio: Studio, tmp_path: Path) -> None:
+    """Presets are kept, listed, exported and imported again where no server runs."""
+    assert "There are no presets" in studio("presets", "list").out
+    assert studio("presets", "import", preset(tmp_path, {"seed": 3})).code == 0
+    assert '{"seed": 3}' in studio("presets", "list").out
+    listed = json.loads(studio("presets", "list", "--json").out)["presets"]
+    assert [(each["name"], each["config"]) for each in listed] == [("mine", {"seed": 3})]
+    assert json.loads(studio("presets", "export", "mine").out) == {
+        "name": "mine", "config": {"seed": 3}
+    }  # fmt: skip
+    assert studio("presets", "export", "mine", "--out", "kept.json").code == 0
+    assert studio("presets", "export", "mine", "--out", "kept.json").code == 2
+    assert studio("presets", "import", "kept.json", "--name", "again").code == 0
+    assert len(json.loads(studio("presets", "list", "--json").out)["presets"]) == 2
+
+
+def test_presets_through_a_server(server: Server, studio: Studio, tmp_path: Path) -> None:
+    """While a server runs it keeps what the command brings, and the command reads what it keeps."""
+    place = ("--data-dir", server.data_dir)
+    assert studio("presets", "import", preset(tmp_path, {"seed": 4}), *place).code == 0
+    assert server.get("/presets/mine").json["config"] == {"seed": 4}
+    assert json.loads(studio("presets", "export", "mine", *place).out)["config"] == {"seed": 4}
+    bare = tmp_path / "bare.json"
+    bare.write_text('{"seed": 5}', encoding="utf-8")
+    assert studio("presets", "import", bare, "--name", "bare", *place).code == 0
+    assert server.get("/presets/bare").json["config"] == {"seed": 5}
+
+
+@pytest.mark.parametrize("beside", [False, True])
+def test_what_cannot_be_kept(serve: Any, studio: Studio, tmp_path: Path, *, beside: bool) -> None:
+    """A wrong field or name is named, with and without a server; nothing is kept."""
+    place: tuple[Any, ...] = ("--data-dir", tmp_path / "data")
+    if beside:
+        serve()
+    wrong = studio("presets", "import", preset(tmp_path, {"seed": -1}), *place)
+    assert (wrong.code, "seed: should be greater than or equal to 0" in wrong.err) == (2, True)
+    assert studio("presets", "import", preset(tmp_path, []), *place).code == 2
+    assert studio("presets", "import", preset(tmp_path, {}, "nul"), *place).code == 2
+    assert studio("presets", "import", tmp_path / "none.json", *place).code == 2
+    assert studio("presets", "export", "mine", *place).code == 3
+    assert json.loads(studio("presets", "list", "--json", *place).out) == {"presets": []}
+
+
+def test_import_through_a_server(server: Server, studio: Studio, candles: Path) -> None:
+    """Candles are imported by the server that holds the directory, as by the command alone."""
+    place = ("--data-dir", server.data_dir)
+    ended = studio("import", candles, "--calendar", "XNYS", *place)
+    assert (ended.code, "Imported TEST 1d: 6 bars" in ended.out) == (0, True)
+    listed = server.get("/datasets").json["datasets"][0]
+    assert (listed["symbol"], listed["bars"], listed["calendar"]) == ("TEST", 6, "XNYS")
+    kept = server.data_dir / "candles" / "TEST_1d.parquet"
+    assert store.read_metadata(kept)["timezone"] == "UTC"
+
+
+def test_an_import_that_the_server_refuses(
+    serve: Any, studio: Studio, candles: Path, plugin: Any
+) -> None:
+    """What a live run uses is not replaced by the command either."""
+    server = serve(plugins=(plugin.path,))
+    place = ("--data-dir", server.data_dir)
+    assert studio("import", candles, *place).code == 0
+    body = {"symbol": "TEST", "plot": False, "strategy": {"name": "waits"}}
+    server.wait_for(server.post("/runs", body).json["run_id"], "running")
+    text = candles.read_text(encoding="utf-8").replace("2024-01-08,96", "2024-01-08,96.5")
+    candles.write_text(text, encoding="utf-8")
+    ended = studio("import", candles, *place)
+    assert (ended.code, "is needed by a run as it is" in ended.err) == (3, True)
+    plugin.gate.touch()
+
+
+def test_a_holder_that_cannot_be_asked(tmp_path: Path) -> None:
+    """One that is no server, or has gone, is said to be what it is."""
+    place = DataDir(tmp_path / "data")
+    place.prepare()
+    with pytest.raises(HeldError, match="held by"):
+        LocalClient(place, HeldError("held by another"), None)
+    gone = RuntimeFile("http://127.0.0.1:9", 1, "0", "x")
+    client = LocalClient(place, HeldError("held", gone), None)
+    with pytest.raises(StudioError, match="does not answer"):
+        client.call("POST", "/presets", {})
