@@ -166,7 +166,7 @@ def test_a_corrupt_database(spawn: Start, damage: Callable[[Path], None]) -> Non
     said = stderr_of(second)
     (name,) = re.findall(r"studio\.db\.corrupt-\w+", said)
     assert "damaged" in said
-    assert "2 completed runs" in said
+    assert "taken in from their directories: 2." in said
     assert str(second.data_dir) not in said
     assert (second.data_dir / name).read_bytes() == damaged
     assert (second.data_dir / f"{name}-wal").read_bytes() == b"stale"
