@@ -168,7 +168,8 @@ def test_cancels_race_completions(serve: Serve) -> None:
 
     def race(seed: int) -> tuple[str, int]:
         run_id = server.new_run(seed=seed)
-        server.wait_for(run_id, "running", "completed")
+        # Each seventh has surely completed; how far the others come, is chance.
+        server.wait_for(run_id, *["running"] * (seed % 7 < 6), "completed")
         for _ in range(seed % 7):
             server.get("/health")
         return run_id, cancel(server, run_id).status
@@ -183,7 +184,7 @@ def test_cancels_race_completions(serve: Serve) -> None:
         assert len({"completed", "cancelled"} & set(ends)) == 1
         published = (server.data_dir / "runs" / run_id).exists()
         assert published == (run["status"] == "completed") == (run["manifest_hash"] is not None)
-    assert 409 in answers.values()
+    assert list(answers.values()).count(409) >= 6
     assert not any(name.startswith("tmp/") for name in left_on_disk(server))
 
 
