@@ -6,7 +6,7 @@ PY := $(VENV)/bin/python
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check --no-input --root-user-action=ignore --constraint requirements.lock
 INPUTS := pyproject.toml requirements.lock setup.py engine/execution/kernel.py engine/validation/kernel.py
 
-.PHONY: setup run test check bench clean lock system
+.PHONY: setup run test check contract bench clean lock system
 
 run: $(VENV)/.ready-to-run
 	@$(PY) -m app run
@@ -21,6 +21,12 @@ check: $(VENV)/.ready-to-test
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(PY) -m pytest --quiet tests/test_import_rules.py
+	$(PY) -m scripts.contract --check
+
+# What is made from the table of operations and the models.
+contract: $(VENV)/.ready-to-test
+	$(PY) -m scripts.examples
+	$(PY) -m scripts.contract
 
 bench: $(VENV)/.ready-to-test
 	$(PY) scripts/bench/perf_run.py
@@ -37,7 +43,8 @@ lock: $(VENV)/.ready-to-test
 	  --no-header --no-annotate --no-emit-index-url --no-emit-find-links --quiet \
 	  --output-file requirements.lock
 
-# What the tests need of the system: a C compiler and Python's headers, for the compiled loop.
+# What the tests need of the system: a C compiler and Python's headers for the compiled loop, and a
+# browser.
 system:
 	@sh scripts/system_packages.sh $(PYTHON)
 

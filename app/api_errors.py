@@ -23,6 +23,7 @@ from engine.errors import (
 )
 
 STATUS: dict[str, int] = {
+    "INVALID_REQUEST": 400,
     "INVALID_JSON": 400,
     "INVALID_QUERY": 400,
     "INVALID_CURSOR": 400,
@@ -55,6 +56,7 @@ STATUS: dict[str, int] = {
     "SHUTTING_DOWN": 503,
     "STORAGE_FULL": 507,
 }
+MAX_LISTED = 1_000  # faults; a body has room for so many that the answer would be megabytes
 RETRYABLE = {
     "RUN_CANCELLING",
     "ARTIFACT_NOT_READY",
@@ -136,8 +138,9 @@ def as_api_error(fault: StudioError) -> ApiError:
         return fault
     code = code_of(fault, IN_A_REQUEST)
     if isinstance(fault, ConfigError):
-        errors = [{"field": each.field, "message": each.message} for each in fault.faults]
-        n = len(errors)
+        listed = fault.faults[:MAX_LISTED]
+        errors = [{"field": each.field, "message": each.message} for each in listed]
+        n = len(fault.faults)
         message = str(fault.faults[0]) if n == 1 else f"{n} things are wrong with the request"
         return ApiError(code, message, details={"errors": errors})
     if code == "INVALID_PARAM":

@@ -16,6 +16,7 @@ from app.api_errors import ApiError
 from app.datasets import ImportFile, datasets_document, delete_dataset, import_file
 from app.executor import Surroundings
 from app.replicates import mapper_for
+from app.report import make_report
 from app.run_job import RunJob
 from app.run_records import RUN_ID, figures
 from app.security import is_portable_name
@@ -157,6 +158,10 @@ class Backtests:
         manifest_ok = found.manifest_ok and found.manifest["manifest_hash"] == manifest_hash
         files = [dataclasses.asdict(check) for check in found.files]
         return {"ok": found.ok and manifest_ok, "manifest_ok": manifest_ok, "files": files}
+
+    def report(self, folder: Path, manifest_hash: str) -> bytes:
+        """Return the HTML report of a run; as ``make_report``."""
+        return make_report(folder, manifest_hash)[1]
 
     def close(self) -> None:
         """Give up the threads, or leave the cluster."""

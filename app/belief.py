@@ -4,14 +4,36 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from engine.metrics import REASONS as METRIC_REASONS
-from engine.validation import REASONS, chance_in_words
+from engine.validation import REASONS as TEST_REASONS, chance_in_words
 
 Document = Mapping[str, Any]
+REASONS = TEST_REASONS | METRIC_REASONS
+DOUBLE_LAG = (
+    "Double lag: what is known at the close of one bar is traded, at the earliest, "
+    "at the open of the bar after the next."
+)
+NOT_MODELLED = (
+    "Not modelled: interest on cash or debt, margin calls, a cash check at the fill, "
+    "borrow for the last bar."
+)
 
 
 def reason_in_words(reason: str | None) -> str:
     """Return why a number is not defined."""
-    return (REASONS | METRIC_REASONS).get(reason or "", "undefined")
+    return REASONS.get(reason or "", "undefined")
+
+
+def warning_in_words(warning: Document) -> str:
+    """Return a warning of a run, and how often it was met."""
+    times = f" ({warning['count']:,} times)" if warning.get("count", 1) > 1 else ""
+    return f"Warning: {warning['message']}{times}."
+
+
+def causality_in_words(found: Document) -> str:
+    """Return what the check for look-ahead has looked at."""
+    if not found["cuts"]:
+        return "Too few bars to look for look-ahead."
+    return f"No look-ahead: {found['cuts']} other futures changed nothing before them."
 
 
 def _luck(found: Document) -> str:

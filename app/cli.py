@@ -268,6 +268,14 @@ def catalog(*, as_json: AsJson = False, plugins: PluginFiles = None) -> None:
     catalog_command(tuple(plugins or ()), as_json=as_json)
 
 
+@cli.command()
+def openapi() -> None:
+    """Print the HTTP contract, OpenAPI 3.1 as YAML."""
+    from importlib.resources import files
+
+    sys.stdout.write((files("contracts") / "openapi.yaml").read_text(encoding="utf-8"))
+
+
 @cli.command("check-causality")
 def check_causality(
     *,
@@ -298,6 +306,24 @@ def export(
     from app.commands.export import export_command
 
     export_command(run_or_dir, name, out, data_dir, as_csv=as_csv)
+
+
+@cli.command()
+def report(
+    run_or_dir: Annotated[str, typer.Argument(help="A run's id or directory.")],
+    *,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Into this file, - for standard output [<run_id>.html].", show_default=False
+        ),
+    ] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Write everything about a run as one HTML file."""
+    from app.commands.report import report_command
+
+    report_command(run_or_dir, out, data_dir)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

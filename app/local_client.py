@@ -40,15 +40,25 @@ class LocalClient:
             raise DataError(message) from None
 
     def call(self, method: str, path: str, body: Any) -> Any:
-        """Send JSON and return the JSON of the answer.
+        """Send JSON, or nothing where it is None, and return the JSON of the answer.
 
         Raises
             ConfigError, DataError, StorageError as the command's own work would;
             StudioError where the server does not answer.
         """
+        if body is None:
+            return self._send(method, path, None, {})
         return self._send(method, path, json.dumps(body), {"Content-Type": "application/json"})
 
+    def download(self, path: str) -> bytes:
+        """Return an answer that is no JSON; raises as ``call``."""
+        return self._receive("GET", path, None, {})
+
     def _send(self, method: str, path: str, body: Any, headers: Mapping[str, str]) -> Any:
+        raw = self._receive(method, path, body, headers)
+        return json.loads(raw) if raw else None
+
+    def _receive(self, method: str, path: str, body: Any, headers: Mapping[str, str]) -> bytes:
         place = urlsplit(self._server.url)
         connection = http.client.HTTPConnection(place.hostname or "", place.port, timeout=TIMEOUT_S)
         with contextlib.closing(connection):
@@ -60,10 +70,9 @@ class LocalClient:
             except (OSError, http.client.HTTPException):
                 message = f"the server at {self._server.url} does not answer"
                 raise StudioError(message) from None
-        value: Any = json.loads(raw) if raw else None
         if answer.status >= 400:
-            raise _as_raised(answer.status, value["error"])
-        return value
+            raise _as_raised(answer.status, json.loads(raw)["error"])
+        return raw
 
 
 def _as_raised(status: int, error: Any) -> StudioError:

@@ -1,129 +1,208 @@
 """The table of operations: every endpoint once. Routes are made from it, and the contract."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
+
+from app.transitions import STATUSES
+
+JSON = ("application/json",)
+CANDLES = ("text/csv", "application/vnd.apache.parquet", "application/octet-stream")
+EVENT_STREAM = "text/event-stream"
+HTML = "text/html"
+# What is said by every operation, and by every one that needs the token.
+COMMON = ("INVALID_REQUEST", "INVALID_QUERY", "FORBIDDEN_HOST", "FORBIDDEN_ORIGIN",
+          "PAYLOAD_TOO_LARGE", "UNSUPPORTED_MEDIA_TYPE", "INTERNAL_ERROR")  # fmt: skip
+PRIVATE = ("UNAUTHORIZED",)
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A query parameter and the JSON Schema of its value.
+
+    One without a schema is the field of this name of a run's configuration.
+    """
+
+    schema: Mapping[str, Any] = field(default_factory=dict)
+    description: str = ""
+    required: bool = False
 
 
 @dataclass(frozen=True)
 class Operation:
     """One method on one path.
 
-    ``handler`` names the class in ``app.handlers`` that answers; ``success`` are the statuses of
-    answers that are no error, ``codes`` the errors beyond those that every operation may give,
-    ``takes`` the content types of the body.
+    ``handler`` names the class in ``app.handlers`` that answers. ``answers`` are the statuses of
+    answers that are no error, each with the model of its JSON, or its media type, or nothing;
+    ``codes`` the errors beyond those that every operation may give. ``takes`` are the content types
+    of the body, ``body`` is the model of one that is JSON; ``headers`` are those that are heeded.
     """
 
     method: str
     path: str
     handler: str
     summary: str
-    success: tuple[int, ...]
+    answers: Mapping[int, str]
     codes: tuple[str, ...] = ()
-    query: frozenset[str] = frozenset()
+    query: Mapping[str, Parameter] = field(default_factory=dict)
+    headers: tuple[str, ...] = ()
     takes: tuple[str, ...] = ()
+    body: str = ""
     public: bool = False
 
+    @property
+    def all_codes(self) -> tuple[str, ...]:
+        """Return every error that the operation may answer with."""
+        return (*COMMON, *(() if self.public else PRIVATE), *self.codes)
 
-JSON = ("application/json",)
-CANDLES = ("text/csv", "application/vnd.apache.parquet", "application/octet-stream")
+
+def _whole(least: int, most: int | None = None, default: int | None = None) -> dict[str, Any]:
+    said = {"minimum": least, "maximum": most, "default": default}
+    return {"type": "integer", **{key: value for key, value in said.items() if value is not None}}
 
 
-def _query(*names: str) -> dict[str, Any]:
-    return {"query": frozenset(names)}
-
+SYMBOL = Parameter(required=True)
+RANGE = {
+    "symbol": SYMBOL,
+    "timeframe": Parameter(),
+    "start": Parameter(),
+    "end": Parameter(),
+    "provider": Parameter(),
+    "limit": Parameter(_whole(1, 10_000, 1_000), "the newest so many bars of the range"),
+}
+AFTER_ID = Parameter(_whole(0, default=0), "the last event that is known; Last-Event-ID wins")
+CACHED = ("If-None-Match",)
 
 OPERATIONS: tuple[Operation, ...] = (
     Operation(
-        "GET", "/health", "health.Health", "Whether the server is there", (200,),
+        "GET", "/health", "health.Health", "Whether the server is there", {200: "Health"},
         ("SHUTTING_DOWN",), public=True,
     ),
     Operation(
-        "GET", "/runs", "runs.Runs", "Runs, newest first", (200,),
-        ("INVALID_CURSOR",), **_query("limit", "status", "symbol", "cursor"),
+        "GET", "/runs", "runs.Runs", "Runs, newest first", {200: "RunList"}, ("INVALID_CURSOR",),
+        query={
+            "limit": Parameter(_whole(1, 200, 50)),
+            "status": Parameter({"type": "string", "enum": list(STATUSES)}),
+            "symbol": Parameter({"type": "string"}),
+            "cursor": Parameter(
+                {"type": "string", "format": "cursor"}, "next_cursor of the page before"
+            ),
+        },
     ),
     Operation(
-        "POST", "/runs", "runs.Runs", "Ask for a run", (200, 201),
+        "POST", "/runs", "runs.Runs", "Ask for a run", {200: "CreatedRun", 201: "CreatedRun"},
         (
             "INVALID_JSON", "INVALID_IDEMPOTENCY_KEY", "DATASET_NOT_FOUND", "PRESET_NOT_FOUND",
             "RUN_CANCELLING",
             "INVALID_PARAM", "INVALID_DATA", "LIMIT_EXCEEDED", "IDEMPOTENCY_KEY_REUSED",
             "QUEUE_FULL", "SHUTTING_DOWN", "STORAGE_FULL",
         ),
-        takes=JSON,
+        headers=("Idempotency-Key",), takes=JSON, body="RunRequest",
     ),
     Operation(
-        "GET", "/runs/{run_id}", "runs.Run", "One run", (200, 304), ("RUN_NOT_FOUND",),
+        "GET", "/runs/{run_id}", "runs.Run", "One run", {200: "RunDetail", 304: ""},
+        ("RUN_NOT_FOUND",), headers=CACHED,
     ),
     Operation(
-        "DELETE", "/runs/{run_id}", "runs.Run", "Remove a finished run", (204,),
+        "DELETE", "/runs/{run_id}", "runs.Run", "Remove a finished run", {204: ""},
         ("RUN_NOT_FOUND", "RUN_NOT_FINISHED", "STORAGE_FULL"),
     ),
     Operation(
-        "POST", "/runs/{run_id}/cancel", "runs.Cancel", "Cancel a run", (200, 202),
+        "POST", "/runs/{run_id}/cancel", "runs.Cancel", "Cancel a run",
+        {200: "CancelledRun", 202: "CancelledRun"},
         ("RUN_NOT_FOUND", "RUN_ALREADY_FINISHED", "STORAGE_FULL"),
     ),
     Operation(
-        "GET", "/runs/{run_id}/events", "events.Events", "What has happened", (200, 304),
-        ("RUN_NOT_FOUND", "EVENT_ID_AHEAD"), **_query("after_id"),
+        "GET", "/runs/{run_id}/events", "events.Events", "What has happened",
+        {200: EVENT_STREAM, 304: ""}, ("RUN_NOT_FOUND", "EVENT_ID_AHEAD"),
+        query={"after_id": AFTER_ID}, headers=("Last-Event-ID", *CACHED),
     ),
     Operation(
-        "GET", "/runs/{run_id}/events/stream", "events.Stream", "What happens", (200, 204),
+        "GET", "/runs/{run_id}/events/stream", "events.Stream", "What happens",
+        {200: EVENT_STREAM, 204: ""},
         ("RUN_NOT_FOUND", "EVENT_ID_AHEAD", "TOO_MANY_STREAMS", "SHUTTING_DOWN"),
-        **_query("after_id", "heartbeat_ms"),
+        query={
+            "after_id": AFTER_ID,
+            "heartbeat_ms": Parameter(_whole(250, 60_000), "silence before a sign of life"),
+        },
+        headers=("Last-Event-ID",),
     ),
     Operation(
-        "GET", "/runs/{run_id}/artifacts", "artifacts.Manifest", "The manifest", (200, 304),
-        ("RUN_NOT_FOUND", "ARTIFACT_NOT_FOUND", "ARTIFACT_NOT_READY"),
+        "GET", "/runs/{run_id}/artifacts", "artifacts.Manifest", "The manifest",
+        {200: "ArtifactManifest", 304: ""},
+        ("RUN_NOT_FOUND", "ARTIFACT_NOT_FOUND", "ARTIFACT_NOT_READY"), headers=CACHED,
     ),
     Operation(
         "GET", "/runs/{run_id}/artifact/{name}", "artifacts.Artifact",
         "One artifact; a table also as .csv and .json",
-        (200, 206, 304),
+        {200: "Artifact", 206: "Artifact", 304: ""},
         ("RUN_NOT_FOUND", "ARTIFACT_NOT_FOUND", "ARTIFACT_NOT_READY", "RANGE_NOT_SATISFIABLE"),
+        headers=("Range", "If-Range", *CACHED),
+    ),
+    Operation(
+        "GET", "/runs/{run_id}/report", "report.Report", "The report of a run, one HTML file",
+        {200: HTML, 304: ""}, ("RUN_NOT_FOUND", "ARTIFACT_NOT_FOUND", "ARTIFACT_NOT_READY"),
+        headers=CACHED,
     ),
     Operation(
         "GET", "/runs/{run_id}/verify", "runs.Verify", "Compare the files with the manifest",
-        (200,), ("RUN_NOT_FOUND", "ARTIFACT_NOT_FOUND", "ARTIFACT_NOT_READY"),
-    ),
-    Operation("GET", "/presets", "presets.Presets", "Every preset, by name", (200,)),
-    Operation(
-        "POST", "/presets", "presets.Presets", "Keep a preset", (200, 201),
-        ("INVALID_JSON", "INVALID_PARAM", "STORAGE_FULL"), takes=JSON,
+        {200: "Verification"}, ("RUN_NOT_FOUND", "ARTIFACT_NOT_FOUND", "ARTIFACT_NOT_READY"),
     ),
     Operation(
-        "GET", "/presets/{name}", "presets.Preset", "One preset", (200,), ("PRESET_NOT_FOUND",),
+        "GET", "/presets", "presets.Presets", "Every preset, by name", {200: "PresetList"},
     ),
     Operation(
-        "DELETE", "/presets/{name}", "presets.Preset", "Remove a preset", (204,),
+        "POST", "/presets", "presets.Presets", "Keep a preset",
+        {200: "StoredPreset", 201: "StoredPreset"},
+        ("INVALID_JSON", "INVALID_PARAM", "STORAGE_FULL"), takes=JSON, body="StoredPreset",
+    ),
+    Operation(
+        "GET", "/presets/{name}", "presets.Preset", "One preset", {200: "Preset"},
+        ("PRESET_NOT_FOUND",),
+    ),
+    Operation(
+        "DELETE", "/presets/{name}", "presets.Preset", "Remove a preset", {204: ""},
         ("PRESET_NOT_FOUND", "STORAGE_FULL"),
     ),
     Operation(
-        "GET", "/catalog", "catalog.Catalog", "What a configuration can name", (200, 304),
+        "GET", "/catalog", "catalog.Catalog", "What a configuration can name",
+        {200: "Catalog", 304: ""}, headers=CACHED,
     ),
-    Operation("GET", "/datasets", "datasets.Datasets", "What there is to run on", (200,)),
+    Operation(
+        "GET", "/datasets", "datasets.Datasets", "What there is to run on", {200: "DatasetList"},
+    ),
     Operation(
         "PUT", "/datasets/{symbol}/{timeframe}", "datasets.Dataset",
-        "Import candles, CSV or Parquet", (200, 201),
-        (
-            "INVALID_QUERY", "INVALID_DATA", "DATASET_NOT_FOUND", "DATASET_IN_USE",
-            "SHUTTING_DOWN", "STORAGE_FULL",
-        ),
-        takes=CANDLES, **_query("tz", "date_format", "decimal", "calendar", "on_bad_rows"),
+        "Import candles, CSV or Parquet", {200: "Dataset", 201: "Dataset"},
+        ("INVALID_DATA", "DATASET_NOT_FOUND", "DATASET_IN_USE", "SHUTTING_DOWN", "STORAGE_FULL"),
+        takes=CANDLES,
+        query={
+            "tz": Parameter(
+                {"type": "string", "format": "time-zone", "default": "UTC"},
+                "time zone of times without an offset, such as Europe/Berlin",
+            ),
+            "date_format": Parameter(
+                {"type": "string", "format": "strftime"}, "such as %d.%m.%Y, where it is unusual"
+            ),
+            "decimal": Parameter({"type": "string", "enum": [".", ","]}, "the decimal mark"),
+            "calendar": Parameter(),
+            "on_bad_rows": Parameter(),
+        },
     ),
     Operation(
         "DELETE", "/datasets/{symbol}/{timeframe}", "datasets.Dataset",
-        "Remove a data set of the user's own", (204,),
+        "Remove a data set of the user's own", {204: ""},
         ("DATASET_NOT_FOUND", "DATASET_IN_USE", "STORAGE_FULL"),
     ),
     Operation(
-        "GET", "/candles", "chart.Candles", "The newest bars of a range", (200, 304),
-        ("INVALID_QUERY", "DATASET_NOT_FOUND", "INVALID_DATA", "LIMIT_EXCEEDED"),
-        **_query("symbol", "timeframe", "start", "end", "provider", "limit"),
+        "GET", "/candles", "chart.Candles", "The newest bars of a range",
+        {200: "Candles", 304: ""}, ("DATASET_NOT_FOUND", "INVALID_DATA", "LIMIT_EXCEEDED"),
+        query=RANGE, headers=CACHED,
     ),
     Operation(
-        "GET", "/features", "chart.Features", "The same with indicators", (200, 304),
-        ("INVALID_QUERY", "DATASET_NOT_FOUND", "INVALID_DATA", "LIMIT_EXCEEDED"),
-        **_query("symbol", "timeframe", "start", "end", "provider", "limit", "indicators"),
+        "GET", "/features", "chart.Features", "The same with indicators",
+        {200: "Features", 304: ""}, ("DATASET_NOT_FOUND", "INVALID_DATA", "LIMIT_EXCEEDED"),
+        query={**RANGE, "indicators": Parameter(description="a JSON list")}, headers=CACHED,
     ),
 )  # fmt: skip
 

@@ -10,45 +10,38 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from app.belief import BELIEF, reason_in_words
+from app.belief import BELIEF, DOUBLE_LAG, NOT_MODELLED, causality_in_words, warning_in_words
+from app.metric_words import in_words
 from app.terminal import Output
+from engine.metrics.definitions import METRICS
 from engine.risk import sizing_models
 from engine.strategy import strategies
 
 VALIDATION = "validation_summary.json"
-DOUBLE_LAG = (
-    "Double lag: what is known at the close of one bar is traded, at the earliest, "
-    "at the open of the bar after the next."
-)
-NOT_MODELLED = (
-    "Not modelled: interest on cash or debt, margin calls, a cash check at the fill, "
-    "borrow for the last bar."
-)
-
-# Label, metric, format, and whether buy and hold has it too; None starts a new section.
-ROWS: tuple[tuple[str, str, str, bool] | None, ...] = (
-    ("Total return", "total_return", "{:+.2%}", True),
-    ("Return a year (CAGR)", "cagr", "{:+.2%}", True),
-    ("Volatility a year", "volatility", "{:.2%}", False),
-    ("Max drawdown", "max_drawdown", "{:.2%}", True),
-    ("Longest drawdown, bars", "max_drawdown_duration_bars", "{:,}", False),
+# Metric, and whether buy and hold has it too; None starts a new section.
+ROWS: tuple[tuple[str, bool] | None, ...] = (
+    ("total_return", True),
+    ("cagr", True),
+    ("volatility", False),
+    ("max_drawdown", True),
+    ("max_drawdown_duration_bars", False),
     None,
-    ("Sharpe", "sharpe", "{:.3f}", True),
-    ("Sortino", "sortino", "{:.3f}", False),
-    ("Calmar", "calmar", "{:.3f}", False),
-    ("Probability that Sharpe > 0", "psr", "{:.1%}", False),
-    ("Bars needed to believe it", "min_track_record_bars", "{:,.0f}", False),
+    ("sharpe", True),
+    ("sortino", False),
+    ("calmar", False),
+    ("psr", False),
+    ("min_track_record_bars", False),
     None,
-    ("Trades", "trade_count", "{:,}", False),
-    ("Win rate", "win_rate", "{:.1%}", False),
-    ("Payoff ratio", "payoff_ratio", "{:.2f}", False),
-    ("Profit factor", "profit_factor", "{:.2f}", False),
-    ("Exposure", "exposure", "{:.1%}", False),
-    ("Turnover a year", "turnover", "{:.1f} × equity", False),
+    ("trade_count", False),
+    ("win_rate", False),
+    ("payoff_ratio", False),
+    ("profit_factor", False),
+    ("exposure", False),
+    ("turnover", False),
     None,
-    ("Commission", "total_commission", "{:,.2f}", False),
-    ("Slippage", "total_slippage", "{:,.2f}", False),
-    ("Borrow", "total_borrow", "{:,.2f}", False),
+    ("total_commission", False),
+    ("total_slippage", False),
+    ("total_borrow", False),
 )
 
 
@@ -62,11 +55,8 @@ def print_results(place: Path, note: str | None) -> None:
     if (place / VALIDATION).exists():
         console.print(_belief(_read(place / VALIDATION)))
     for warning in summary["warnings"]:
-        times = f" ({warning['count']:,} times)" if warning.get("count", 1) > 1 else ""
-        console.print(Text(f"Warning: {warning['message']}{times}.", style="yellow"))
-    cuts = summary["causality"]["cuts"]
-    looked = f"No look-ahead: {cuts} other futures changed nothing before them."
-    console.print(Text(looked if cuts else "Too few bars to look for look-ahead."))
+        console.print(Text(warning_in_words(warning), style="yellow"))
+    console.print(Text(causality_in_words(summary["causality"])))
     console.print(Text(DOUBLE_LAG, style="dim"))
     console.print(Text(NOT_MODELLED, style="dim"))
     console.print(Text(f"Artifacts: {place}"))
@@ -115,20 +105,14 @@ def _table(
         if row is None:
             table.add_section()
             continue
-        label, name, form, compared = row
+        name, compared = row
         benchmark = metrics["benchmark"][name] if compared else None
         table.add_row(
-            label,
-            _cell(metrics["metrics"][name], form, metrics["reasons"].get(name)),
-            form.format(benchmark) if benchmark is not None else "",
+            METRICS[name].label,
+            in_words(name, metrics["metrics"][name], metrics["reasons"].get(name)),
+            in_words(name, benchmark) if benchmark is not None else "",
         )
     return table
-
-
-def _cell(value: float | None, form: str, reason: str | None) -> str:
-    if value is not None:
-        return form.format(value)
-    return f"– ({reason_in_words(reason)})"
 
 
 def _day(ts_ms: int) -> str:

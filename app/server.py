@@ -22,9 +22,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import tornado.web
-from tornado.httpserver import HTTPServer
 
 from app.candle_files import CandleFiles
+from app.connections import Listener
 from app.data_dir import DataDir, StartError, held
 from app.database import open_database, open_for_reading
 from app.engine_calls import EngineCalls
@@ -209,7 +209,7 @@ class Server:
             heartbeat_ms=self.settings.heartbeat_ms,
             shorten=Shortener(self._data_dir.path),
         )
-        self._http = HTTPServer(
+        self._http = Listener(
             application(self._services),
             max_body_size=self.settings.max_body,
             max_buffer_size=1 << 20,

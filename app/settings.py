@@ -18,11 +18,13 @@ from typing import Any
 
 import platformdirs
 
+from app.runtime_file import NotPrivateError, opened_private
 from engine.errors import ConfigError, Fault
 from engine.limits import Limits
 
 PREFIX = "STUDIO_"
 SETTINGS_FILE = "settings.toml"
+MAX_FILE_BYTES = 65_536
 TOKEN = "token"  # noqa: S105  # the name of the setting
 # What is no setting of the file, and why.
 NOT_IN_FILE = {
@@ -292,10 +294,20 @@ def take_token(environment: MutableMapping[str, str]) -> str | None:
 
 
 def _read_file(path: Path) -> dict[str, Any]:
+    """Return what is in the file, which names code to load: nobody else may have put it there."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        with opened_private(path) as (descriptor, _):
+            content = os.read(descriptor, MAX_FILE_BYTES + 1)
+        if len(content) > MAX_FILE_BYTES:
+            raise ConfigError.of(
+                SETTINGS_FILE, f"cannot be read: it has over {MAX_FILE_BYTES} bytes"
+            )
+        return tomllib.loads(content.decode("utf-8").replace("\r\n", "\n"))
     except (FileNotFoundError, NotADirectoryError):
         return {}
-    except (OSError, ValueError) as fault:
-        reason = fault.strerror if isinstance(fault, OSError) else "it is not valid TOML"
-        raise ConfigError.of(SETTINGS_FILE, f"cannot be read: {reason}") from None
+    except NotPrivateError as fault:
+        raise ConfigError.of(SETTINGS_FILE, f"cannot be read: it {fault}") from None
+    except OSError as fault:
+        raise ConfigError.of(SETTINGS_FILE, f"cannot be read: {fault.strerror}") from None
+    except (ValueError, RecursionError):
+        raise ConfigError.of(SETTINGS_FILE, "cannot be read: it is not valid TOML") from None

@@ -26,6 +26,8 @@ need gcc "the tests that compare the compiled loop with the interpreted one" com
 need curl "the test that follows the README" command -v curl
 need libc6-dev "the same" test -f /usr/include/stdio.h
 need python3-dev "the same" header
+need chromium "the tests that drive a browser" command -v chromium
+need chromium-driver "the same" command -v chromedriver
 
 [ -z "$missing" ] && exit 0
 if command -v apt-get >/dev/null 2>&1 && [ "$(id -u)" = 0 ]; then

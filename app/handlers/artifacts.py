@@ -41,7 +41,9 @@ def _view_of(name: str, by_name: Mapping[str, Any]) -> View | None:
     return View(name, table, form) if form in VIEWS and table in by_name else None
 
 
-class _ArtifactHandler(Handler):
+class ArtifactHandler(Handler):
+    """What opens the files of a completed run."""
+
     def open_artifact(self, run_id: str, name: str) -> OpenFile:
         """Open a file of a completed run.
 
@@ -74,7 +76,7 @@ class _ArtifactHandler(Handler):
         return raw, {**manifest, "by_name": listed}
 
 
-class Manifest(_ArtifactHandler):
+class Manifest(ArtifactHandler):
     """The list of artifacts."""
 
     def get(self, run_id: str) -> None:
@@ -83,7 +85,7 @@ class Manifest(_ArtifactHandler):
         self.answer_unless_known(json.loads(raw), f'"{hashlib.sha256(raw).hexdigest()}"')
 
 
-class Artifact(_ArtifactHandler):
+class Artifact(ArtifactHandler):
     """One file."""
 
     async def get(self, run_id: str, name: str) -> None:

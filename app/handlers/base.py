@@ -54,6 +54,7 @@ class Services:
     heartbeat_ms: int
     shorten: Callable[[str], str]  # makes the paths in a message relative
     streams: set[Any] = field(default_factory=set)
+    idle: dict[Any, None] = field(default_factory=dict)  # connections that wait for a request
     closing: bool = False
 
 
@@ -131,7 +132,7 @@ class Handler(tornado.web.RequestHandler):
             allowed = ", ".join(sorted(self.operations))
             message = f"this path takes {allowed}"
             raise ApiError("METHOD_NOT_ALLOWED", message, headers={"Allow": allowed})
-        unknown = self.request.query_arguments.keys() - self.operations[self.asked].query
+        unknown = self.request.query_arguments.keys() - self.operations[self.asked].query.keys()
         if unknown:
             raise ApiError("INVALID_QUERY", "a query parameter is unknown here")
 
@@ -156,6 +157,8 @@ class Handler(tornado.web.RequestHandler):
     def _refuse(self, refusal: ApiError) -> None:
         """Let the answer be this refusal, when the rest of the body has gone by."""
         self._refusal = refusal
+        connection: Any = self.request.connection
+        connection.stream.refusal = refusal  # also where the body turns out to be malformed
         self._body.clear()
         self.request.method = "REFUSE"
         self._drain_timer = asyncio.get_running_loop().call_later(DRAIN_S, self._answer_refusal)
@@ -249,15 +252,17 @@ class Handler(tornado.web.RequestHandler):
         except UnicodeDecodeError:
             raise ApiError("INVALID_QUERY", f"{name} is not UTF-8") from None
 
-    def whole_number(self, name: str, least: int, most: int, default: int) -> int:
-        """Return a query parameter between two bounds.
+    def whole_number(self, name: str, default: int | None = None) -> int:
+        """Return a query parameter between the bounds that the table of operations sets.
 
         Raises
             ApiError where it is no such number.
         """
+        bounds = self.operations[self.asked].query[name].schema
+        least, most = bounds["minimum"], bounds["maximum"]
         text = self.query(name)
         if text is None:
-            return default
+            return int(bounds["default"]) if default is None else default
         if not (
             text.isascii() and text.isdigit() and len(text) < 19 and least <= int(text) <= most
         ):

@@ -9,7 +9,6 @@ from app.handlers.base import Handler
 from engine.errors import ConfigError, LimitError
 
 FIELDS = ("symbol", "timeframe", "start", "end", "provider")
-LIMIT, MOST = 1_000, 10_000
 
 
 class Candles(Handler):
@@ -17,7 +16,7 @@ class Candles(Handler):
 
     async def get(self) -> None:
         """Send the newest of the range."""
-        limit = self.whole_number("limit", 1, MOST, LIMIT)
+        limit = self.whole_number("limit")
         given = self.given()
         await self.send(lambda backtests: backtests.candles(given, limit))
 
@@ -47,7 +46,7 @@ class Features(Candles):
 
     async def get(self) -> None:
         """Send the newest of the range, with a column for each series."""
-        limit = self.whole_number("limit", 1, MOST, LIMIT)
+        limit = self.whole_number("limit")
         given, indicators = self.given(), self._indicators()
         await self.send(lambda backtests: backtests.features(given, indicators, limit))
 

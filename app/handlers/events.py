@@ -100,7 +100,7 @@ class Stream(_EventHandler):
         """Send what is stored after the cursor, then what comes, until the run has ended."""
         state = self.log_state(run_id)
         after = self.cursor(state)
-        heartbeat_ms = self.whole_number("heartbeat_ms", 250, 60_000, self.services.heartbeat_ms)
+        heartbeat_ms = self.whole_number("heartbeat_ms", self.services.heartbeat_ms)
         if state.final and after == state.last_seq:
             self.set_status(204)
             return

@@ -26,7 +26,7 @@ class Runs(Handler):
         if status is not None and status not in STATUSES:
             raise ApiError("INVALID_QUERY", f"status should be one of {', '.join(STATUSES)}")
         selection = Selection(
-            limit=self.whole_number("limit", 1, 200, 50),
+            limit=self.whole_number("limit"),
             status=status,
             symbol=self.query("symbol"),
             after=None if cursor is None else from_cursor(cursor),

@@ -97,16 +97,26 @@ def read_manifest(folder: Path) -> dict[str, Any]:
             message = f"{MANIFEST} is not a regular file"
             raise VerificationError(message)
         with path.open("rb") as file:
-            text = file.read(MAX_MANIFEST_BYTES + 1)
-        manifest: Any = json.loads(text) if len(text) <= MAX_MANIFEST_BYTES else None
+            raw = file.read(MAX_MANIFEST_BYTES + 1)
     except OSError as fault:
         reason = "there is none" if isinstance(fault, FileNotFoundError) else "it cannot be read"
         message = f"{folder} has no {MANIFEST} to verify against: {reason}"
         raise VerificationError(message) from None
+    return parse_manifest(raw, f"{MANIFEST} in {folder}")
+
+
+def parse_manifest(raw: bytes, what: str = MANIFEST) -> dict[str, Any]:
+    """Return the manifest that the bytes of one are.
+
+    Raises
+        VerificationError where they are none; its message speaks of ``what``.
+    """
+    try:
+        manifest: Any = json.loads(raw) if len(raw) <= MAX_MANIFEST_BYTES else None
     except (ValueError, RecursionError):
         manifest = None
     if not _well_formed(manifest):
-        message = f"{MANIFEST} in {folder} is not the manifest of a run"
+        message = f"{what} is not the manifest of a run"
         raise VerificationError(message)
     checked: dict[str, Any] = manifest
     return checked
@@ -144,7 +154,7 @@ def verify(folder: Path) -> Verification:
     extra = sorted(path.name for path in folder.iterdir() if path.name not in listed)
     checks += [FileCheck(name, ok=False, reason="is not in the manifest") for name in extra]
     checks.sort(key=lambda check: check.name)
-    return Verification(manifest, _hashes_agree(folder, manifest), tuple(checks))
+    return Verification(manifest, _config_agrees(folder, manifest), tuple(checks))
 
 
 def _check(folder: Path, entry: Mapping[str, Any]) -> FileCheck:
@@ -169,13 +179,18 @@ def _difference(folder: Path, entry: Mapping[str, Any]) -> str | None:
     return None if file_sha256(folder / name) == entry["sha256"] else "has been changed"
 
 
-def _hashes_agree(folder: Path, manifest: Mapping[str, Any]) -> bool:
+def _config_agrees(folder: Path, manifest: Mapping[str, Any]) -> bool:
     try:
-        if manifest_hash(manifest) != manifest["manifest_hash"]:
-            return False
         if not stat.S_ISREG((folder / CONFIG).lstat().st_mode):  # a pipe would keep us waiting
             return False
-        config = json.loads((folder / CONFIG).read_bytes())
+        return hashes_agree(manifest, json.loads((folder / CONFIG).read_bytes()))
+    except (OSError, ValueError, RecursionError):
+        return False
+
+
+def hashes_agree(manifest: Mapping[str, Any], config: Any) -> bool:
+    """Return whether a manifest's hashes of itself, the configuration and the run come out."""
+    try:
         whole = {
             "schema": SCHEMA,
             "config": config,
@@ -183,9 +198,10 @@ def _hashes_agree(folder: Path, manifest: Mapping[str, Any]) -> bool:
             "code_version": manifest["code_version"],
             "plugins": manifest["plugins"],
         }
-        return (canonical_hash(config), canonical_hash(whole)) == (
+        return (manifest_hash(manifest), canonical_hash(config), canonical_hash(whole)) == (
+            manifest["manifest_hash"],
             manifest["config_hash"],
             manifest["run_hash"],
         )
-    except (OSError, ValueError, RecursionError):
+    except (ValueError, RecursionError):
         return False

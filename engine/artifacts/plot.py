@@ -3,6 +3,7 @@
 import io
 import logging
 import threading
+from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,12 +24,14 @@ from engine.artifacts.drawing import (
     scale,
     title,
 )
+from engine.artifacts.picture import Picture
 from engine.artifacts.validation_panels import validation_panels
-from engine.records import BacktestResult
-from engine.strategy import strategies
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
     from engine.records import Floats
 
@@ -54,8 +57,59 @@ STYLE = {
 }
 
 
-def draw(result: BacktestResult, file: IO[bytes]) -> None:
-    """Write the plot as PNG; the same run gives the same bytes.
+def draw_png(picture: Picture, file: IO[bytes]) -> None:
+    """Write the whole picture as PNG; the same run gives the same bytes."""
+    with _matplotlib() as new_figure:
+        panels = list(validation_panels(picture))
+        below = PANELS_HEIGHT if panels else 0.0
+        height = HEIGHT + below
+        figure = new_figure(12.0, height)
+        _draw_run(
+            figure, picture, left=0.07, right=0.985,
+            top=1 - 1.092 / height, bottom=(0.462 + below) / height,
+        )  # fmt: skip
+        _draw_header(figure, picture, height)
+        if panels:
+            places = figure.add_gridspec(
+                1, len(panels), left=0.07, right=0.985, wspace=0.2,
+                top=(below - 0.15) / height, bottom=0.45 / height,
+            )  # fmt: skip
+            for column, draw_panel in enumerate(panels):
+                draw_panel(figure.add_subplot(places[column]))
+        content = io.BytesIO()
+        figure.savefig(content, format="png", metadata={"Software": None})
+    file.write(content.getvalue())
+
+
+def draw_svgs(picture: Picture) -> list[bytes]:
+    """Return the parts of the picture as SVG, the run's own first and then a test each.
+
+    Text is text; the header is left out. The same run gives the same bytes.
+    """
+    with _matplotlib() as new_figure:
+        figure = new_figure(10.0, 7.4)
+        _draw_run(figure, picture, left=0.075, right=0.975, top=0.965, bottom=0.045)
+        figures = [figure]
+        for draw_panel in validation_panels(picture):
+            figure = new_figure(4.6, 2.9)
+            draw_panel(figure.add_axes((0.15, 0.17, 0.83, 0.73)))
+            figures.append(figure)
+        return [_as_svg(figure, number) for number, figure in enumerate(figures)]
+
+
+def _as_svg(figure: "Figure", number: int) -> bytes:
+    content = io.BytesIO()
+    # The salt makes the names inside repeatable, and other ones in each part.
+    import matplotlib as mpl  # noqa: PLC0415  # as above
+
+    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": f"studio-{number}"}):
+        figure.savefig(content, format="svg", metadata=dict.fromkeys(("Date", "Creator")))
+    return content.getvalue()
+
+
+@contextmanager
+def _matplotlib() -> "Iterator[Callable[[float, float], Figure]]":
+    """Yield what makes a figure of a width and height in inches.
 
     The user's matplotlib settings have no say, and no backend with a window is touched.
     """
@@ -65,56 +119,47 @@ def draw(result: BacktestResult, file: IO[bytes]) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415
     from matplotlib.figure import Figure  # noqa: PLC0415
 
+    def new_figure(width: float, height: float) -> Figure:
+        figure = Figure(figsize=(width, height), dpi=100, facecolor="white")
+        FigureCanvasAgg(figure)
+        return figure
+
     settings: Any = {**mpl.rcParamsDefault, **STYLE}
     del settings["backend"]  # to set it would import one with a window
-    picture = io.BytesIO()
     with _LOCK, mpl.rc_context(settings):
-        panels = list(validation_panels(result))
-        below = PANELS_HEIGHT if panels else 0.0
-        height = HEIGHT + below
-        figure = Figure(figsize=(12.0, height), dpi=100, facecolor="white")
-        FigureCanvasAgg(figure)
-        grid = figure.add_gridspec(
-            4, 1, height_ratios=(3.2, 1.3, 3.2, 0.42), left=0.07, right=0.985, hspace=0.12,
-            top=1 - 1.092 / height, bottom=(0.462 + below) / height,
-        )  # fmt: skip
-        top = figure.add_subplot(grid[0])
-        others = [figure.add_subplot(grid[row], sharex=top) for row in (1, 2, 3)]
-        _draw_equity(top, result)
-        _draw_drawdown(others[0], result)
-        _draw_price(others[1], result)
-        _draw_position(others[2], result)
-        _draw_time_axis([top, *others])
-        _draw_header(figure, result, height)
-        if panels:
-            places = figure.add_gridspec(
-                1, len(panels), left=0.07, right=0.985, wspace=0.2,
-                top=(below - 0.15) / height, bottom=0.45 / height,
-            )  # fmt: skip
-            for column, draw_panel in enumerate(panels):
-                draw_panel(figure.add_subplot(places[column]))
-        figure.savefig(picture, format="png", metadata={"Software": None})
-    file.write(picture.getvalue())
+        yield new_figure
 
 
-def _line(axes: "Axes", result: BacktestResult, values: "Floats", **style: Any) -> None:
+def _draw_run(figure: "Figure", picture: Picture, **edges: float) -> None:
+    """Draw equity, drawdown, price and position one below the other between ``edges``."""
+    grid = figure.add_gridspec(4, 1, height_ratios=(3.2, 1.3, 3.2, 0.42), hspace=0.12, **edges)
+    top = figure.add_subplot(grid[0])
+    others = [figure.add_subplot(grid[row], sharex=top) for row in (1, 2, 3)]
+    _draw_equity(top, picture)
+    _draw_drawdown(others[0], picture)
+    _draw_price(others[1], picture)
+    _draw_position(others[2], picture)
+    _draw_time_axis([top, *others])
+
+
+def _line(axes: "Axes", picture: Picture, values: "Floats", **style: Any) -> None:
     bars = sample_bars(values)
-    axes.plot(days_of(result.candles.ts[bars]), values[bars], **style)
+    axes.plot(days_of(picture.ts[bars]), values[bars], **style)
 
 
-def _draw_equity(axes: "Axes", result: BacktestResult) -> None:
-    equity, benchmark = result.execution.curve.equity, result.metrics.benchmark_equity
-    _line(axes, result, benchmark, color=BENCHMARK, linewidth=1.0, label="buy and hold, no costs")
-    _line(axes, result, equity, color=STRATEGY, linewidth=1.4, label="strategy, net of costs")
-    axes.axhline(result.config.execution.initial_cash, color=MUTED, linewidth=0.7, dashes=(4, 3))
+def _draw_equity(axes: "Axes", picture: Picture) -> None:
+    equity, benchmark = picture.equity, picture.benchmark
+    _line(axes, picture, benchmark, color=BENCHMARK, linewidth=1.0, label="buy and hold, no costs")
+    _line(axes, picture, equity, color=STRATEGY, linewidth=1.4, label="strategy, net of costs")
+    axes.axhline(picture.initial_cash, color=MUTED, linewidth=0.7, dashes=(4, 3))
     title(axes, "Equity" + scale(axes, equity, benchmark))
     axes.legend(loc="upper left", frameon=False, fontsize=8.5, ncols=2)
 
 
-def _draw_drawdown(axes: "Axes", result: BacktestResult) -> None:
-    drawdown = result.metrics.drawdown
+def _draw_drawdown(axes: "Axes", picture: Picture) -> None:
+    drawdown = picture.drawdown
     bars = sample_bars(drawdown)
-    days = days_of(result.candles.ts[bars])
+    days = days_of(picture.ts[bars])
     axes.fill_between(days, drawdown[bars], 0.0, color=SHORT, alpha=0.25, linewidth=0)
     axes.plot(days, drawdown[bars], color=SHORT, linewidth=0.8)
     digits = decimals(-100.0 * float(drawdown.min()))
@@ -122,26 +167,27 @@ def _draw_drawdown(axes: "Axes", result: BacktestResult) -> None:
     title(axes, "Drawdown")
 
 
-def _draw_price(axes: "Axes", result: BacktestResult) -> None:
-    close, fills = result.candles.close, result.execution.fills
-    _line(axes, result, close, color=INK, linewidth=0.9)
+def _draw_price(axes: "Axes", picture: Picture) -> None:
+    close = picture.close
+    _line(axes, picture, close, color=INK, linewidth=0.9)
     note = scale(axes, close)
-    if len(fills) > MAX_MARKERS:
-        title(axes, f"Close{note}; {len(fills):,} fills are too many to mark")
+    if len(picture.fill_ts) > MAX_MARKERS:
+        title(axes, f"Close{note}; {len(picture.fill_ts):,} fills are too many to mark")
         return
     for side, marker, color, label in ((1, "^", LONG, "buy"), (-1, "v", SHORT, "sell")):
-        chosen = fills.side == side
+        chosen = picture.fill_side == side
         axes.plot(
-            days_of(fills.ts[chosen]), fills.price[chosen], marker, color=color, markersize=5.0,
-            markeredgecolor="white", markeredgewidth=0.4, label=f"{label} ({int(chosen.sum())})",
+            days_of(picture.fill_ts[chosen]), picture.fill_price[chosen], marker, color=color,
+            markersize=5.0, markeredgecolor="white", markeredgewidth=0.4,
+            label=f"{label} ({int(chosen.sum())})",
         )  # fmt: skip
     title(axes, f"Close and fills{note}")
     axes.legend(loc="upper left", frameon=False, fontsize=8.5, ncols=2)
 
 
-def _draw_position(axes: "Axes", result: BacktestResult) -> None:
+def _draw_position(axes: "Axes", picture: Picture) -> None:
     """Draw which share of each stretch of bars was spent long (up, green) and short (down, red)."""
-    position, ts = result.execution.curve.position, result.candles.ts
+    position, ts = picture.position, picture.ts
     n = len(position)
     edges = np.unique(np.linspace(0, n, min(n, MAX_STRETCHES) + 1).astype(np.int64))
     step = int(ts[-1] - ts[-2]) if n > 1 else MS_PER_DAY
@@ -163,19 +209,17 @@ def _draw_time_axis(panels: "list[Axes]") -> None:
         panel.tick_params(length=0, labelbottom=panel is panels[-1])
 
 
-def _draw_header(figure: Any, result: BacktestResult, height: float) -> None:
+def _draw_header(figure: Any, picture: Picture, height: float) -> None:
     first, second, third = (1 - inches / height for inches in (0.277, 0.529, 0.714))
-    config = result.config
     span = " to ".join(
-        str(np.datetime64(int(ts), "ms").astype("M8[D]")) for ts in result.candles.ts[[0, -1]]
+        str(np.datetime64(int(ts), "ms").astype("M8[D]")) for ts in picture.ts[[0, -1]]
     )
-    strategy = strategies.describe(config.strategy.name, config.strategy.params)
-    heading = f"{config.symbol} {config.timeframe}, {span}"
+    heading = f"{picture.heading}, {span}"
     figure.text(0.07, first, heading, fontsize=13, weight="bold", va="center")
-    figure.text(0.985, first, strategy, color=MUTED, ha="right", va="center")
+    figure.text(0.985, first, picture.strategy, color=MUTED, ha="right", va="center")
     columns = np.linspace(0.07, 0.985, len(FIGURES) + 1)[:-1]
     for x, (label, name, form) in zip(columns, FIGURES, strict=True):
-        value = result.metrics.values[name]
+        value = picture.figures[name]
         figure.text(x, second, label, fontsize=8, color=MUTED, va="center")
         shown = "–" if value is None else form.format(value)
         figure.text(x, third, shown, fontsize=11.5, weight="bold", va="center")

@@ -15,7 +15,8 @@ from typing import IO, Any
 
 from engine.artifacts import tables
 from engine.artifacts.manifest import MANIFEST, build_manifest, read_manifest, verify
-from engine.artifacts.plot import draw
+from engine.artifacts.picture import Picture
+from engine.artifacts.plot import draw_png
 from engine.artifacts.summary import metrics_document, summary_document, validation_document
 from engine.durable import sync_folder
 from engine.errors import OutputError, StorageError, VerificationError
@@ -142,7 +143,7 @@ def _writers(result: BacktestResult) -> Iterator[tuple[str, Writer]]:
     if result.validation:
         yield "validation_summary.json", lambda run, file: _json(validation_document(run), file)
     if result.config.plot:
-        yield "plot.png", draw
+        yield "plot.png", lambda run, file: draw_png(Picture.of(run), file)
 
 
 def _json(document: Any, file: IO[bytes]) -> None:

@@ -1,6 +1,6 @@
 """The tables of a run as Parquet, written from arrays with fixed options."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
@@ -8,6 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from engine.arrow import column
+from engine.data.columns import as_numpy, joined
+from engine.errors import VerificationError
 from engine.records import BacktestResult
 
 if TYPE_CHECKING:
@@ -101,3 +103,24 @@ def write_parquet(columns: Mapping[str, Any], file: IO[bytes]) -> None:
         use_dictionary=False,
         store_schema=False,
     )
+
+
+def read_parquet(file: IO[bytes], names: Iterable[str]) -> dict[str, Any]:
+    """Return columns of an open table as arrays: null as NaN, text as an array of objects.
+
+    Raises
+        VerificationError where the table cannot be read or has no such column.
+    """
+    try:
+        with pq.ParquetFile(file) as source:
+            table = source.read(columns=list(names))
+            return {name: _as_array(table.column(name)) for name in names}
+    except (pa.ArrowException, KeyError):
+        message = "a table of the run cannot be read: it is damaged"
+        raise VerificationError(message) from None
+
+
+def _as_array(values: pa.ChunkedArray) -> Any:
+    if values.type == pa.string():
+        return np.array(values.to_pylist(), dtype=object)
+    return as_numpy(joined(values.chunks) if values.num_chunks else pa.array([], values.type))

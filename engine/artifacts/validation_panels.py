@@ -19,7 +19,7 @@ from engine.artifacts.drawing import (
     scale,
     title,
 )
-from engine.records import BacktestResult, ValidationReport
+from engine.artifacts.picture import Document, Picture
 from engine.validation import REASONS, chance_in_words
 
 if TYPE_CHECKING:
@@ -29,21 +29,20 @@ STATISTICS = {"sharpe": "Sharpe", "total_return": "total return"}
 Panel = Callable[["Axes"], None]
 
 
-def validation_panels(result: BacktestResult) -> Iterator[Panel]:
+def validation_panels(picture: Picture) -> Iterator[Panel]:
     """Yield what draws each test that has something to show."""
     panels: dict[str, Callable[..., None]] = {
         "permutation": _draw_permutation,
         "block_bootstrap": _draw_bootstrap,
-        "walk_forward": functools.partial(_draw_stitched, result=result),
+        "walk_forward": functools.partial(_draw_stitched, picture=picture),
     }
     for name, draw in panels.items():
-        if name in result.validation:
-            yield functools.partial(draw, report=result.validation[name])
+        if name in picture.validation:
+            yield functools.partial(draw, found=picture.validation[name])
 
 
-def _draw_permutation(axes: "Axes", report: ValidationReport) -> None:
+def _draw_permutation(axes: "Axes", found: Document) -> None:
     """Draw the statistic in permuted markets, and in the real one."""
-    found = report.document
     name = STATISTICS[found["statistic"]]
     if found["p_value"] is None:
         title(axes, f"No verdict on luck: {REASONS.get(found['reason'], 'undefined')}")
@@ -56,9 +55,8 @@ def _draw_permutation(axes: "Axes", report: ValidationReport) -> None:
     _finish(axes, f"{name} in {found['n']:,} {where}")
 
 
-def _draw_bootstrap(axes: "Axes", report: ValidationReport) -> None:
+def _draw_bootstrap(axes: "Axes", found: Document) -> None:
     """Draw the Sharpe ratios of the resampled returns, and the honest interval."""
-    found = report.document
     interval = found["sharpe"]["studentized"]
     if interval is None:
         title(axes, f"Sharpe interval: {REASONS.get(found['reason'], 'undefined')}")
@@ -72,24 +70,23 @@ def _draw_bootstrap(axes: "Axes", report: ValidationReport) -> None:
     _finish(axes, f"Sharpe in {found['n']:,} resampled histories")
 
 
-def _draw_stitched(axes: "Axes", result: BacktestResult, report: ValidationReport) -> None:
+def _draw_stitched(axes: "Axes", picture: Picture, found: Document) -> None:
     """Draw the equity of the out-of-sample folds, one after another."""
-    found = report.document
-    if report.curve is None:
+    if picture.stitched is None:
         title(axes, f"Out of sample: {REASONS.get(found['reason'], 'undefined')}")
         _finish(axes, "")
         return
-    bars, equity = report.curve
+    ts, equity = picture.stitched
     drawn = sample_bars(equity)
-    axes.plot(days_of(result.candles.ts[bars[drawn]]), equity[drawn], color=STRATEGY, linewidth=1.2)
+    axes.plot(days_of(ts[drawn]), equity[drawn], color=STRATEGY, linewidth=1.2)
     title(axes, "Out of sample, fold by fold" + scale(axes, equity))
     for fold in found["folds"]:
-        start = fold["out_of_sample"]["start"]
-        color = LONG if fold["out_of_sample"]["total_return"] > 0 else SHORT
-        span = days_of(result.candles.ts[[start, fold["out_of_sample"]["end"] - 1]])
+        later = fold["out_of_sample"]
+        color = LONG if later["total_return"] > 0 else SHORT
+        span = days_of(np.array([later["first_ts"], later["last_ts"]]))
         axes.axvspan(*span, color=color, alpha=0.08, linewidth=0)
         axes.axvline(span[0], color=MUTED, linewidth=0.5)
-    axes.axhline(result.config.execution.initial_cash, color=MUTED, linewidth=0.7, dashes=(4, 3))
+    axes.axhline(picture.initial_cash, color=MUTED, linewidth=0.7, dashes=(4, 3))
     date_axis(axes, 3, 6)
     won = round(found["positive_folds"] * found["n"])
     _finish(axes, f"{won} of {found['n']} folds made money")

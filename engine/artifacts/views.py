@@ -4,6 +4,7 @@ A piece is small enough that making it keeps other threads waiting for a few mil
 """
 
 import json
+import re
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,7 +35,7 @@ def csv_pieces(table: Path | IO[bytes]) -> Generator[bytes]:
         VerificationError where the table cannot be read.
     """
     with _opened(table) as source:
-        yield ",".join(source.schema_arrow.names).encode() + b"\n"
+        yield ",".join(map(_heading, source.schema_arrow.names)).encode() + b"\n"
         options = pa_csv.WriteOptions(include_header=False)
         for batch in source.iter_batches(batch_size=CHUNK_ROWS):
             sink = pa.BufferOutputStream()
@@ -72,10 +73,21 @@ def _opened(table: Path | IO[bytes]) -> Iterator[Any]:
         raise VerificationError(message) from None
 
 
+def _heading(name: str) -> str:
+    """Return a column's name as a cell: bare where nothing in it needs quotes or an apostrophe."""
+    name = re.sub(FORMULA, r"'\1", name)
+    return '"{}"'.format(name.replace('"', '""')) if re.search('[",\r\n]', name) else name
+
+
 def _guarded(batch: pa.RecordBatch) -> pa.RecordBatch:
     """Return the batch with text that a spreadsheet would execute led by an apostrophe."""
-    columns: list[Any] = [
-        pc.replace_substring_regex(values, FORMULA, r"'\1") if kind == pa.string() else values
-        for values, kind in zip(batch.columns, batch.schema.types, strict=True)
-    ]
-    return pa.RecordBatch.from_arrays(columns, schema=batch.schema)
+    columns = [_guarded_column(values) for values in batch.columns]
+    return pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
+
+
+def _guarded_column(values: Any) -> Any:
+    kind = values.type.value_type if pa.types.is_dictionary(values.type) else values.type
+    types = pa.types
+    if types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind):
+        return pc.replace_substring_regex(values.cast(pa.string()), FORMULA, r"'\1")
+    return values

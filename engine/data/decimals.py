@@ -60,18 +60,19 @@ class Numbers:
             self._parts.setdefault(title, []).append(part)
 
     def columns(self) -> "dict[str, Floats]":
-        """Return the columns (n,), NaN where a cell is no number.
+        """Return the columns (n,), NaN where a cell is no number; their parts are given up.
 
         Raises
             DataError where nothing tells which mark is the decimal one.
         """
         mark = self._mark or self._settled()
-        return {
-            title: np.concatenate(
+        found = {}
+        for title in list(self._parts):
+            parts = self._parts.pop(title)
+            found[title] = np.concatenate(
                 [part if isinstance(part, np.ndarray) else _numbers(part, mark) for part in parts]
             )
-            for title, parts in self._parts.items()
-        }
+        return found
 
     def _look_at(self, columns: list[pa.Array]) -> None:
         for column in columns:

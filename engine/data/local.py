@@ -52,6 +52,7 @@ class LocalProvider:
     def fingerprint(self, config: RunConfig) -> str:
         """Return the hash of the file that would be used, and of how."""
         stored = self._find(config.symbol, config.timeframe)
+        _refuse_link(stored.path)
         how = f"{stored.path.name}/{config.on_bad_rows}/{config.calendar}"
         return f"{content_sha256(stored.path)}/{how}"
 
@@ -148,6 +149,7 @@ class LocalProvider:
                     yield Stored(path, symbol, timeframe)
 
     def _read(self, stored: Stored, on_bad_rows: str) -> Dataset:
+        _refuse_link(stored.path)
         if stored.path.suffix == IMPORTED:
             return read_dataset(stored.path)
         for _ in range(3):
@@ -163,7 +165,7 @@ class LocalProvider:
         assert self.data_dir is not None
         names = [content, stored.symbol, stored.timeframe, on_bad_rows, sources_digest()]
         cached = self.data_dir / "cache" / f"{canonical_hash(names)}{IMPORTED}"
-        if cached.is_file():
+        if cached.is_file() and not cached.is_symlink():
             with contextlib.suppress(DataError):  # a damaged one is made anew
                 return read_dataset(cached)
         dataset = FileProvider(stored.path).read(stored.symbol, stored.timeframe, on_bad_rows)
@@ -177,6 +179,7 @@ class LocalProvider:
         try:
             if stored.path.suffix != IMPORTED:
                 return describe("local", self._read(stored, "refuse"))
+            _refuse_link(stored.path)
             known = read_metadata(stored.path)
         except DataError as fault:
             return DatasetInfo("local", stored.symbol, stored.timeframe, problem=str(fault))
@@ -191,6 +194,13 @@ class LocalProvider:
             calendar=known["calendar"],
             quality=known["quality"],
         )
+
+
+def _refuse_link(path: Path) -> None:
+    """Raise a DataError for a link: what lies elsewhere is not the data directory's to show."""
+    if path.is_symlink():
+        message = f"{path.name} is a link; put the file itself there"
+        raise DataError(message)
 
 
 def import_dataset(data_dir: Path, dataset: Dataset, source: str) -> Path:

@@ -6,7 +6,7 @@ unpack to more than the footer says. Both are written in Thrift's compact protoc
 
 import io
 from dataclasses import dataclass
-from typing import Any
+from typing import IO, Any
 
 from engine.errors import DataError
 
@@ -15,6 +15,7 @@ MAX_FOOTER_BYTES = 4 * 2**20
 MAX_HEADER_BYTES = 65_536
 MAX_PAGES = 100_000
 MAX_DEPTH = 16
+MAX_STRUCTURES = 250_000  # each stands for many times its one byte; 64 columns take six a row group
 ROW_GROUPS, COLUMNS, METADATA = 4, 1, 3  # fields of FileMetaData, RowGroup, ColumnChunk
 PACKED_SIZE, DATA_AT, DICTIONARY_AT = 7, 9, 11  # fields of ColumnMetaData
 PAGE_UNPACKED, PAGE_PACKED = 2, 3  # fields of PageHeader
@@ -39,7 +40,7 @@ class Pages:
         DataError where the file does not end as Parquet does, here or where pages are asked for.
     """
 
-    def __init__(self, file: io.BufferedReader | io.BytesIO, name: str) -> None:
+    def __init__(self, file: IO[bytes], name: str) -> None:
         self._file = file
         self._name = name
         self._n_pages = 0
@@ -105,9 +106,13 @@ class _Compact:
 
     def __init__(self, data: bytes) -> None:
         self._data = data
+        self._n_structures = 0
         self.at = 0
 
     def structure(self, depth: int) -> Fields:
+        self._n_structures += 1
+        if self._n_structures > MAX_STRUCTURES:
+            raise ValueError
         fields: Fields = {}
         number = 0
         while head := self._byte():

@@ -164,18 +164,22 @@ class _Rows:
         self._numbers.add(columns)
 
     def table(self, *, as_they_are: bool) -> RawTable:
-        """Return all rows."""
+        """Return all rows; to be called once, after the last block."""
         if not self._n_rows:
             raise DataError(f"{self._name} has no rows under its header")
+        columns = self._numbers.columns()
         row = np.arange(1, self._n_rows + 1)
-        text = joined(self._times["time"])
+        if self._ragged:
+            row = np.delete(row, np.asarray(self._ragged, dtype=np.int64) - 1)
+        text = joined(self._times.pop("time"))
         if self._times["clock"]:
-            text = join_clock(text, joined(self._times["clock"]), as_they_are=as_they_are)
+            clock = joined(self._times.pop("clock"))
+            text = join_clock(text, clock, as_they_are=as_they_are)
         return RawTable(
             name=self._name,
             times=text if self._layout.has_header else _binance_times(text),
-            columns=self._numbers.columns(),
-            row=np.delete(row, np.asarray(self._ragged, dtype=np.int64) - 1),
+            columns=columns,
+            row=row,
             ragged=tuple(self._ragged),
         )
 

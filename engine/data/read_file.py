@@ -1,6 +1,8 @@
 """Any candle file to its rows: what it is, is told by its content, never by its name."""
 
 import io
+import shutil
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,8 +46,11 @@ def _read(file: io.BufferedReader, name: str, options: "ReadOptions") -> "RawTab
         # Most files are CSV, and need not wait 16 ms for it.
         from engine.data.read_parquet import read_parquet  # noqa: PLC0415
 
-        whole = file if file.seekable() else io.BytesIO(file.read())
-        return read_parquet(whole, name, date_format=options.date_format, limits=options.limits)
+        if file.seekable():
+            return read_parquet(file, name, date_format=options.date_format, limits=options.limits)
+        with tempfile.TemporaryFile() as whole:  # what a packed file unfolds to is for the disk
+            shutil.copyfileobj(file, whole, BUFFER_BYTES)
+            return read_parquet(whole, name, date_format=options.date_format, limits=options.limits)
     if head.startswith(GZIP):
         raise DataError(f"{name} is packed with gzip twice; unpack it once")
     for start, what in OTHERS.items():

@@ -1,7 +1,7 @@
 """Parquet files of candles to columns, checked by their footer before anything is unpacked."""
 
-import io
 from collections.abc import Iterator
+from typing import IO, TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -15,12 +15,15 @@ from engine.data.raw import FileLimits, NumericTimes, RawTable
 from engine.data.timestamps import DAY_MS, join_clock
 from engine.errors import DataError
 
+if TYPE_CHECKING:
+    from engine.records import Floats
+
 BATCH_ROWS = 65_536
 TIMES = ("time", "clock")
 TEXT = r"(?s)^.{0,64}$"  # longer ones are no times
 MS_PER_UNIT = {"s": (1000, 1), "ms": (1, 1), "us": (1, 1000), "ns": (1, 1_000_000)}
 FAULTS = (pa.ArrowException, OSError, ValueError, MemoryError)
-ParquetSource = io.BufferedReader | io.BytesIO
+ParquetSource = IO[bytes]
 
 
 def read_parquet(
@@ -40,7 +43,8 @@ def read_parquet(
     try:
         footer = pq.ParquetFile(file)
         paths = _checked_paths(footer, pages, name, limits)
-        columns: dict[str, list[pa.Array]] = {title: [] for title in paths}
+        times: dict[str, list[pa.Array]] = {title: [] for title in TIMES if title in paths}
+        numbers: dict[str, list[Floats]] = {title: [] for title in paths if title not in TIMES}
         n_rows = 0
         for batch in _batches(file, footer, paths):
             n_rows += batch.num_rows
@@ -48,18 +52,23 @@ def read_parquet(
                 raise DataError(f"{name} has more than {limits.max_rows:,} rows")
             for title, path in paths.items():
                 cells = batch.column(batch.schema.get_field_index(path))
-                is_text = title in TIMES and ("clock" in paths or not _is_moment(cells.type))
-                columns[title].append(_text(cells) if is_text else cells)
+                if title in numbers:
+                    numbers[title].append(as_floats(cells))
+                else:
+                    is_text = "clock" in paths or not _is_moment(cells.type)
+                    times[title].append(_text(cells) if is_text else cells)
         if not n_rows:
             raise DataError(f"{name} has no rows")
-        whole = {title: joined(pieces) for title, pieces in columns.items()}
-        times = whole.pop("time")
-        if "clock" in whole:
-            times = join_clock(times, whole.pop("clock"), as_they_are=date_format is not None)
+        # Each is given up as soon as it is joined: together they would be there twice.
+        columns = {title: np.concatenate(numbers.pop(title)) for title in list(numbers)}
+        time = joined(times.pop("time"))
+        if "clock" in times:
+            clock = joined(times.pop("clock"))
+            time = join_clock(time, clock, as_they_are=date_format is not None)
         return RawTable(
             name=name,
-            times=_moments(times) if _is_moment(times.type) else times,
-            columns={title: as_floats(cells) for title, cells in whole.items()},
+            times=_moments(time) if _is_moment(time.type) else time,
+            columns=columns,
             row=np.arange(1, n_rows + 1),
             ragged=(),
         )

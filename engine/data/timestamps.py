@@ -1,6 +1,7 @@
 """Time columns: text of any usual layout to UTC epoch milliseconds, never by a guess."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -28,10 +29,14 @@ COMPACT_CLOCK = (
     r"(?::?(?P<second>\d{2})(?:\.(?P<part>\d{1,9}))?)?)?"
 )
 COMPACT = r"^(?P<a>\d{4})(?P<b>\d{2})(?P<c>\d{2})" + COMPACT_CLOCK + OFFSET + "$"
+MONTH, NO_MONTH = r"(?:0?\d|1[0-2])", r"(?:1[3-9]|[2-9]\d)"
+DAY_FIRST, DAY_SECOND = rf"^{NO_MONTH}[-/.]{MONTH}[-/.]", rf"^{MONTH}[-/.]{NO_MONTH}[-/.]"
 EPOCH = r"^(?P<epoch>-?\d{9,19})(?:\.0*)?$"
 # An epoch's unit by its size: 1e11 s is the year 5138, 1e11 ms is 1973. Above all it is ns.
 EPOCH_UNITS = ((10**11, 1000, 1), (10**14, 1, 1), (10**17, 1, 1000))
+LAYOUTS = (YEAR_FIRST, YEAR_LAST, COMPACT, EPOCH)
 DAY_MS = 86_400_000
+PIECE_ROWS = 65_536
 
 
 @dataclass(frozen=True)
@@ -72,23 +77,54 @@ def parse_times(
     if isinstance(times, NumericTimes):
         parsed = ParsedTimes(times.ms, times.missing)
         return parsed if times.zoned else _localized(parsed, ~parsed.unreadable, timezone)
-    text = pc.utf8_trim_whitespace(times)
     if date_format is not None:
-        return _parse_with_format(text, timezone, date_format)
-    layouts = (YEAR_FIRST, YEAR_LAST, COMPACT, EPOCH)
-    matches = [as_numpy(pc.match_substring_regex(text, layout)) for layout in layouts]
-    best = int(np.argmax([match.sum() for match in matches]))
-    if not matches[best].any():
-        shown = next((value.as_py() for value in text if value.is_valid), "")
+        return _parse_with_format(pc.utf8_trim_whitespace(times), timezone, date_format)
+    layout, read = _layout_of_most(times)
+    if layout == EPOCH:
+        return ParsedTimes(_from_epoch(times, read), ~read)
+    month_first = layout == YEAR_LAST and _month_first(times, read)
+    parts = [
+        _from_parts(
+            pc.extract_regex(piece, layout), year_last=layout == YEAR_LAST, month_first=month_first
+        )
+        for piece in _pieces(times)
+    ]
+    ts, good, has_offset = (np.concatenate(each) for each in zip(*parts, strict=True))
+    good &= read
+    return _localized(ParsedTimes(ts, ~good), good & ~has_offset, timezone)
+
+
+def _pieces(times: pa.Array) -> Iterator[pa.Array]:
+    """Yield the rows some at a time, without blanks around them.
+
+    What a pattern takes out of a row needs many times the row's own space.
+    """
+    for start in range(0, max(len(times), 1), PIECE_ROWS):
+        yield pc.utf8_trim_whitespace(times.slice(start, PIECE_ROWS))
+
+
+def _matches(times: pa.Array, pattern: str) -> "Booleans":
+    """Return which rows (n,) match a pattern; none that is null."""
+    found = [as_numpy(pc.match_substring_regex(piece, pattern)) for piece in _pieces(times)]
+    return np.concatenate(found)
+
+
+def _layout_of_most(times: pa.Array) -> "tuple[str, Booleans]":
+    """Return the layout of most rows, and which have it; the first of several of which it holds."""
+    best, read = "", np.zeros(len(times), dtype=np.bool_)
+    for layout in LAYOUTS:
+        found = _matches(times, layout)
+        if found.sum() > read.sum():
+            best, read = layout, found
+        if read.all():
+            break
+    if not best:
+        shown = next((value.as_py() for value in times if value.is_valid), "").strip()
         message = (
             f"the time column is in no known layout (such as {shown[:30]!r}); give date_format"
         )
         raise DataError(message)
-    read = matches[best]
-    parts = pc.extract_regex(text, layouts[best])
-    if layouts[best] == EPOCH:
-        return ParsedTimes(_from_epoch(pc.struct_field(parts, "epoch"), read), ~read)
-    return _from_parts(parts, read, timezone, year_last=layouts[best] == YEAR_LAST)
+    return best, read
 
 
 def _group(parts: pa.Array, name: str) -> "Integers":
@@ -98,9 +134,10 @@ def _group(parts: pa.Array, name: str) -> "Integers":
     return values
 
 
-def _from_epoch(digits: pa.Array, read: "Booleans") -> "Integers":
+def _from_epoch(times: pa.Array, read: "Booleans") -> "Integers":
+    digits = (pc.struct_field(pc.extract_regex(piece, EPOCH), "epoch") for piece in _pieces(times))
     try:
-        values: Integers = as_numpy(digits.cast(pa.int64()))
+        values: Integers = np.concatenate([as_numpy(piece.cast(pa.int64())) for piece in digits])
     except pa.ArrowInvalid:
         message = "the time column holds numbers too large for any epoch unit"
         raise DataError(message) from None
@@ -112,27 +149,26 @@ def _from_epoch(digits: pa.Array, read: "Booleans") -> "Integers":
 
 
 def _from_parts(
-    parts: pa.Array, read: "Booleans", timezone: str, *, year_last: bool
-) -> ParsedTimes:
+    parts: pa.Array, *, year_last: bool, month_first: bool
+) -> "tuple[Integers, Booleans, Booleans]":
+    """Return epoch ms (n,), whether there is such a time, and whether it carries an offset."""
     first, second, third = (_group(parts, name) for name in "abc")
     if not year_last:
         year, month, day = first, second, third
     else:
         year = third
-        month, day = (first, second) if _month_first(first[read], second[read]) else (second, first)
+        month, day = (first, second) if month_first else (second, first)
     months = (year - 1970) * 12 + month - 1
     starts = months.astype("M8[M]").astype("M8[D]").astype(np.int64)
     ends = (months + 1).astype("M8[M]").astype("M8[D]").astype(np.int64)
     hour, minute, second_ = (_group(parts, name) for name in ("hour", "minute", "second"))
-    good = read & (month >= 1) & (month <= 12) & (day >= 1) & (day <= ends - starts)
+    good = (month >= 1) & (month <= 12) & (day >= 1) & (day <= ends - starts)
     good &= (hour < 24) & (minute < 60) & (second_ < 60)
     clock = ((hour * 60 + minute) * 60 + second_) * 1000 + _milliseconds(parts)
     local = (starts + day - 1) * DAY_MS + clock
     offset = pc.struct_field(parts, "offset")
     has_offset = as_numpy(pc.match_substring_regex(offset, "."))
-    ts = local - _offset_ms(offset)
-    naive = good & ~has_offset
-    return _localized(ParsedTimes(ts, ~good), naive, timezone)
+    return local - _offset_ms(offset), good, has_offset
 
 
 def _localized(times: ParsedTimes, naive: "Booleans", timezone: str) -> ParsedTimes:
@@ -164,10 +200,10 @@ def _offset_ms(offset: pa.Array) -> "Integers":
     return values
 
 
-def _month_first(first: "Integers", second: "Integers") -> bool:
+def _month_first(times: pa.Array, read: "Booleans") -> bool:
     # A row that is no date either way says nothing about the others.
-    day_first = bool(((first > 12) & (second <= 12)).any())
-    day_second = bool(((second > 12) & (first <= 12)).any())
+    day_first = bool((_matches(times, DAY_FIRST) & read).any())
+    day_second = bool((_matches(times, DAY_SECOND) & read).any())
     if day_second and day_first:
         message = "the time column mixes month/day and day/month; give date_format"
         raise DataError(message)

@@ -94,7 +94,7 @@ def test_bad_settings_are_named(
 def test_a_settings_file_that_cannot_be_opened(tmp_path: Path) -> None:
     """A directory in the place of settings.toml is a plain error; no data directory is fine."""
     (tmp_path / "settings.toml").mkdir()
-    with pytest.raises(ConfigError, match="Is a directory"):
+    with pytest.raises(ConfigError, match="is not a regular file"):
         read_settings({"data_dir": tmp_path}, {})
     assert read_settings({"data_dir": tmp_path / "none"}, {}).max_bars == 2_000_000
 

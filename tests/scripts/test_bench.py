@@ -254,3 +254,37 @@ def test_the_service_is_measured(
     assert figures["create_per_s"] > 0
     assert figures["api_cached_ms"] > 0
     assert set(figures["runs"]) == {"1", "10"}
+
+
+def test_an_import_is_measured(
+    script: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The import script prints time, memory and health checks of both kinds of file."""
+    import_rows = script("import_rows")
+    monkeypatch.setattr(sys, "argv", ["import_rows.py", "--json", "--rows", "2000", "--runs", "1"])
+    import_rows.main()
+    figures = json.loads(capsys.readouterr().out)
+    assert (figures["rows"], figures["runs"]) == (2000, 1)
+    for kind in ("csv", "parquet"):
+        measured = figures[kind]
+        assert set(measured) == {
+            "file_mb", "seconds", "peak_mb", "peak_extra_mb",
+            "health_p50_ms", "health_p99_ms", "health_max_ms",
+        }  # fmt: skip
+        assert measured["seconds"] > 0
+        assert 0 <= measured["peak_extra_mb"] < measured["peak_mb"]
+        assert (
+            0 < measured["health_p50_ms"] <= measured["health_p99_ms"] <= measured["health_max_ms"]
+        )
+
+
+def test_rows_of_an_import(script: Any) -> None:
+    """The bars of the benchmark are minutes whose high and low hold open and close."""
+    import_rows = script("import_rows")
+    bars = import_rows.market(500)
+    assert (bars["high"] >= np.maximum(bars["open"], bars["close"])).all()
+    assert (bars["low"] <= np.minimum(bars["open"], bars["close"])).all()
+    header, first, second, *_ = import_rows.as_csv(bars).decode().splitlines()
+    assert header == "Date,Open,High,Low,Close,Volume"
+    assert first.startswith("2015-01-01 00:00:00,100.0,")
+    assert second.startswith("2015-01-01 00:01:00,")

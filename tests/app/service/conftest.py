@@ -17,12 +17,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from contract_check import Checker, declared
 
 from app.fault_points import FaultPoints
 from app.server import Server, Started
 from app.settings import read_settings
 from engine.plugins import REGISTRIES
 
+CHECKER = Checker()
 FAST = {"symbol": "SPX", "provider": "sample", "plot": False}
 # About a second and a half of replicates, which notice a cancel at once.
 SLOW = FAST | {"validation": {"permutation": {"n": 20_000}}}
@@ -97,6 +99,7 @@ class Client:
             response = connection.getresponse()
             answer = Answer(response.status, response.headers, response.read())
         self.answers.append(answer)
+        CHECKER.check(method, path, answer.status, answer.headers, answer.body)
         return answer
 
     def get(self, path: str, headers: Mapping[str, str] | None = None) -> Answer:
@@ -306,3 +309,12 @@ def spawn(tmp_path: Path) -> Iterator[Callable[..., OwnProcess]]:
         if process.poll() is None:
             process.kill()
         process.communicate()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how much of what the contract knows has been answered at least once."""
+    known = set(declared())
+    seen = known & CHECKER.produced
+    terminalreporter.write_line(
+        f"contract: {len(seen)} of {len(known)} answers (operation, status, code) were produced"
+    )

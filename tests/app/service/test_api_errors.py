@@ -31,7 +31,7 @@ from engine.errors import ConfigError, Fault, LimitError, StudioError
 Server = Any
 # The table of the page.
 PAGE = {
-    400: {"INVALID_JSON", "INVALID_QUERY", "INVALID_CURSOR", "INVALID_IDEMPOTENCY_KEY"},
+    400: {"INVALID_REQUEST", "INVALID_JSON", "INVALID_QUERY", "INVALID_CURSOR", "INVALID_IDEMPOTENCY_KEY"},
     401: {"UNAUTHORIZED"},
     403: {"FORBIDDEN_HOST", "FORBIDDEN_ORIGIN"},
     404: {
@@ -136,8 +136,8 @@ def test_every_fault_is_listed() -> None:
 def test_the_codes_of_the_operations_exist() -> None:
     """Every code in the table of operations is one that has a status."""
     for operation in OPERATIONS:
-        assert set(operation.codes) <= STATUS.keys()
-        assert all(200 <= status < 400 for status in operation.success)
+        assert set(operation.all_codes) <= STATUS.keys()
+        assert all(200 <= status < 400 for status in operation.answers)
 
 
 def test_the_handlers_of_the_operations_exist() -> None:
@@ -222,8 +222,8 @@ def test_no_path_in_a_refusal(server: Server, monkeypatch: pytest.MonkeyPatch) -
     def fail(*_: Any) -> None:
         raise ConfigError.of("symbol", f"{place} is bad")
 
-    monkeypatch.setattr(server.server._runs, "list", fail)
-    answer = server.get("/runs")
+    monkeypatch.setattr(server.server._runs, "create", fail)
+    answer = server.post("/runs", {"symbol": "SPX"})
     assert (answer.status, answer.code) == (422, "INVALID_PARAM")
     assert place.encode() not in answer.body
     assert answer.json["error"]["details"]["errors"][0]["field"] == "symbol"

@@ -45,6 +45,7 @@ TYPES = {
     "requeued",
 }
 RUN_ID = "ab" * 10
+WARNED: dict[str, Any] = {"message": "so", "data": {"code": "so"}}
 
 
 class ByHand:
@@ -204,7 +205,7 @@ def test_a_cursor_beyond_the_last_event(server: Server, cursor: str) -> None:
 
 def test_leading_zeros_are_still_a_number(server: Server) -> None:
     """``007`` and a long row of zeros are whole numbers."""
-    ByHand(server.server._writer).note("warning", 8)
+    ByHand(server.server._writer).note("warning", 8, **WARNED)
     for cursor, seq in (("007", 8), ("0" * 40, 1)):
         answer = server.get(f"/runs/{RUN_ID}/events?after_id={cursor}")
         assert (answer.status, data_lines(answer.body)[0]["seq"]) == (200, seq)
@@ -253,12 +254,12 @@ def test_a_flush_of_a_run_at_work(server: Server) -> None:
 def test_a_flush_holds_what_its_etag_says(server: Server) -> None:
     """Events that come while a flush is sent are left to the next one: its ETag ends before."""
     run = ByHand(server.server._writer)
-    run.note("warning", 300)
+    run.note("warning", 300, **WARNED)
     log = server.server._events
     page = log.page
 
     def slow_page(*arguments: Any) -> Any:
-        run.note("warning", 1)
+        run.note("warning", 1, **WARNED)
         return page(*arguments)
 
     log.page = slow_page

@@ -55,7 +55,8 @@ class ByHand:
         return self.writer.submit(work).result(WAIT_S)
 
     def note(self, n: int = 1, message: str = "so") -> None:
-        work = transitions.note(self.run_id, self.attempt, "warning", message=message)
+        data = {"code": "so"}
+        work = transitions.note(self.run_id, self.attempt, "warning", message=message, data=data)
         for each in [self.writer.submit(work) for _ in range(n)]:
             each.result(WAIT_S)
 

@@ -1,0 +1,81 @@
+"""``studio report``: everything about a run as one HTML file."""
+
+import os
+import sys
+from pathlib import Path
+from urllib.parse import quote
+
+from rich.text import Text
+
+from app.commands.run import RUNS
+from app.commands.verify import find_run
+from app.data_dir import DataDir, HeldError, held
+from app.local_client import LocalClient
+from app.report import make_report
+from app.run_records import RUN_ID
+from app.settings import read_settings, take_token
+from app.terminal import Output
+from engine.errors import DataError, OutputError, StorageError, StudioError, VerificationError
+
+STANDARD_OUTPUT = Path("-")
+
+
+def report_command(run_or_dir: str, out: Path | None, data_dir: Path | None) -> None:
+    """Write the report of a run to a new file, ``<run_id>.html`` where none is named.
+
+    Raises
+        VerificationError where there is no such run or its files do not verify; OutputError where
+        the file is there already and is another one.
+    """
+    run_id, content = _report(run_or_dir, data_dir)
+    if out == STANDARD_OUTPUT:
+        sys.stdout.buffer.write(content)
+        return
+    place = out or Path(f"{run_id}.html")
+    _write(place, content)
+    Output().print(Text(f"Report: {place}"))
+
+
+def _report(run_or_dir: str, data_dir: Path | None) -> tuple[str, bytes]:
+    settings = read_settings({"data_dir": data_dir})
+    is_here = Path(run_or_dir).is_dir() or (RUNS / run_or_dir).is_dir()
+    if is_here or RUN_ID.fullmatch(run_or_dir) is None or not settings.data_dir.is_dir():
+        return make_report(find_run(run_or_dir, settings).resolve())
+    try:
+        with held(settings.data_dir):
+            return make_report(find_run(run_or_dir, settings).resolve())
+    except HeldError as server:
+        place = DataDir(settings.data_dir)
+        return run_or_dir, _asked(LocalClient(place, server, take_token(os.environ)), run_or_dir)
+
+
+def _asked(client: LocalClient, run_id: str) -> bytes:
+    """Return the report that the server gives."""
+    path = f"/runs/{quote(run_id)}"
+    try:
+        return client.download(f"{path}/report")
+    except DataError as refusal:  # there is none, or none yet
+        raise VerificationError(str(refusal)) from None
+    except StudioError:
+        # The server does not say why; what it says of the files tells whether they are the reason.
+        found = client.call("GET", f"{path}/verify", None)
+        if found["ok"]:
+            raise
+    wrong = [f"{file['name']} {file['reason']}" for file in found["files"] if not file["ok"]]
+    raise VerificationError((wrong or ["the manifest's own hashes do not come out"])[0])
+
+
+def _write(place: Path, content: bytes) -> None:
+    try:
+        with place.open("xb") as file:
+            try:
+                file.write(content)
+            except BaseException:
+                place.unlink(missing_ok=True)
+                raise
+    except FileExistsError:
+        if not place.is_file() or place.read_bytes() != content:
+            message = f"{place} is there already"
+            raise OutputError(message) from None
+    except OSError as fault:
+        raise StorageError.from_os_error(str(place), fault) from None

@@ -1,0 +1,150 @@
+"""Connections below the handlers: how many there may be, and what a malformed request is told.
+
+Tornado answers a request whose head or framing is broken by itself, with a bare status line that
+has neither our headers nor our envelope, and closes. It writes that line to the connection's
+stream, so each request is given a stream that says it in our words. All of this is for the loop.
+"""
+
+import asyncio
+import contextlib
+import logging
+import re
+import socket
+import time
+from collections.abc import Awaitable
+from typing import Any
+
+from tornado.httpserver import HTTPServer
+from tornado.httputil import HTTPConnection, HTTPMessageDelegate
+from tornado.iostream import IOStream, StreamClosedError
+
+from app.api_errors import ApiError
+from app.handlers.base import JSON_TYPE, METHODS, Services, to_json
+from app.security import HEADERS
+
+BARE = b"HTTP/1.1 400 Bad Request\r\n\r\n"  # as tornado.http1connection writes it
+CONTINUE = b"HTTP/1.1 100 "
+REASONS = {400: "Bad Request", 401: "Unauthorized", 403: "Forbidden"}
+LINGER_S = 1.0
+SPARE = 128  # connections beside those of streams; a process may have 1,024 files, or 256
+access = logging.getLogger("studio.access")
+
+
+class Listener(HTTPServer):
+    """The server, with a bound to its connections and a word of its own for malformed requests."""
+
+    def handle_stream(self, stream: IOStream, address: tuple[Any, ...]) -> None:
+        """Take a new connection; where there are too many the longest idle one makes room."""
+        services = self._services()
+        if len(self._connections) >= services.max_streams + SPARE:
+            if not services.idle:
+                stream.close()
+                return
+            longest = next(iter(services.idle))
+            del services.idle[longest]
+            longest.close()
+        services.idle[stream] = None
+        super().handle_stream(stream, address)
+
+    def on_close(self, server_conn: object) -> None:
+        """Forget a connection."""
+        connection: Any = server_conn
+        self._services().idle.pop(connection.stream, None)
+        super().on_close(server_conn)
+
+    def start_request(
+        self, server_conn: object, request_conn: HTTPConnection
+    ) -> HTTPMessageDelegate:
+        """Wait for the next request of a connection."""
+        connection: Any = request_conn
+        connection.stream = RequestStream(connection.stream, self._services())
+        return super().start_request(server_conn, request_conn)
+
+    def _services(self) -> Services:
+        application: Any = self.request_callback
+        services: Services = application.settings["services"]
+        return services
+
+
+class RequestStream:
+    """A connection's stream for the time of one request; but for two methods it is the stream."""
+
+    def __init__(self, stream: IOStream, services: Services) -> None:
+        self._stream = stream
+        self._services = services
+        self._head: Any = None
+        self._is_answered = False
+        self.refusal: ApiError | None = None  # what a handler has decided before the body's end
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def read_until_regex(self, regex: bytes, max_bytes: int | None = None) -> Awaitable[bytes]:
+        """Read the request's head; until it is there the connection is idle."""
+        idle = self._services.idle
+        self._head = self._stream.read_until_regex(regex, max_bytes)
+        idle.pop(self._stream, None)
+        idle[self._stream] = None  # now the last of them
+        self._head.add_done_callback(lambda _: idle.pop(self._stream, None))
+        return self._head  # type: ignore[no-any-return]  # a future, which Tornado does not say
+
+    def write(self, data: bytes) -> Awaitable[None]:
+        """Write to the stream, but Tornado's word about a malformed request in our form."""
+        if data == BARE:
+            return self._refuse()
+        self._is_answered |= not data.startswith(CONTINUE)
+        return self._stream.write(data)
+
+    async def _refuse(self) -> None:
+        """Answer, and read on for a moment: what is closed unread takes the answer with it."""
+        if self._is_answered:
+            return
+        with contextlib.suppress(StreamClosedError, TimeoutError, OSError):
+            async with asyncio.timeout(LINGER_S):
+                await self._stream.write(self._answer())
+                self._stream.socket.shutdown(socket.SHUT_WR)
+                while True:
+                    await self._stream.read_bytes(1 << 16, partial=True)
+
+    def _answer(self) -> bytes:
+        started = time.perf_counter()
+        first, *lines = re.split(r"\r?\n", self._head.result().decode("latin-1").lstrip("\r\n"))
+        pairs = [line.partition(":") for line in lines]
+        given = [(name.strip().lower(), value.strip()) for name, _, value in pairs]
+        cors = self._services.gate.cors_headers(_all(given, "origin"))
+        if not self._services.gate.admits_host(_all(given, "host")):
+            fault = ApiError("FORBIDDEN_HOST", "this host name is not one of this server's")
+        elif cors is None:
+            fault = ApiError("FORBIDDEN_ORIGIN", "this origin is not one of those that are allowed")
+        else:
+            malformed = ApiError("INVALID_REQUEST", "this is no well-formed HTTP request")
+            fault = self.refusal or malformed
+        method = first.partition(" ")[0]
+        body = to_json(fault.envelope(self._services.shorten))
+        headers = {
+            **HEADERS,
+            **(cors or {}),
+            **fault.headers,
+            "Content-Type": JSON_TYPE,
+            "Cache-Control": "no-store",
+            "Content-Length": str(len(body)),
+            "Connection": "close",
+        }
+        head = [f"HTTP/1.1 {fault.status} {REASONS.get(fault.status, 'Refused')}"]
+        head += [f"{name}: {value}" for name, value in headers.items()]
+        access.info(
+            "request",
+            extra={
+                "method": method if method in METHODS else "other",
+                "route": "none",
+                "status": fault.status,
+                "duration_ms": round(1e3 * (time.perf_counter() - started), 2),
+            },
+        )
+        text = "\r\n".join([*head, "", ""]).encode("latin-1")
+        return text if method == "HEAD" else text + body
+
+
+def _all(given: list[tuple[str, str]], name: str) -> list[str]:
+    """Return the values of a header, however often and in whatever way it is written."""
+    return [value for key, value in given if key == name]

@@ -1,0 +1,30 @@
+"""``/runs/{id}/report``: everything about a run as one HTML file."""
+
+import hashlib
+
+from app.handlers.artifacts import ArtifactHandler
+
+HTML_TYPE = "text/html; charset=utf-8"
+
+
+class Report(ArtifactHandler):
+    """The report."""
+
+    async def get(self, run_id: str) -> None:
+        """Send it, or that the client has it: it changes with the manifest and the code alone."""
+        folder, run = self.services.runs.directory(run_id)
+        raw, _ = self.manifest(run_id)
+        code_version = self.services.health["code_version"]
+        etag = f'"{hashlib.sha256(raw).hexdigest()}-{code_version}"'
+        if not self.matches(etag):
+            manifest_hash = run["manifest_hash"]
+            content = await self.services.engine.ask(
+                lambda backtests: backtests.report(folder, manifest_hash)
+            )
+            self.set_header("Content-Type", HTML_TYPE)
+            self.set_header("Content-Disposition", f'attachment; filename="{run_id}.html"')
+            self.write(content)
+        else:
+            self.set_status(304)
+        self.set_header("ETag", etag)
+        self.set_header("Cache-Control", "private, no-cache")

@@ -1,0 +1,28 @@
+"""What the models of answers and artifacts share: no unknown fields, and the types in them."""
+
+from typing import Annotated, Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.transitions import STATUSES
+from engine.records import STAGES
+
+
+class Wire(BaseModel):
+    """What is sent: every field is there, and no other."""
+
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+
+def words(*known: str) -> Any:
+    """Return what says in a schema that a text is one of these words."""
+    return Field(json_schema_extra={"enum": list(known)})
+
+
+Ms = Annotated[int, Field(description="UTC epoch milliseconds")]
+RunId = Annotated[str, Field(pattern=r"^[0-9a-f]{20}$", description="first digits of the hash")]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256, hexadecimal")]
+Status = Annotated[str, words(*STATUSES)]
+Stage = Annotated[str, words(*STAGES)]
+Progress = Annotated[float, Field(ge=0, le=1)]
+CodeVersion = Annotated[str, Field(description="program version + digest of the engine's sources")]

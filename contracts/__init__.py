@@ -1,0 +1,1 @@
+"""The HTTP contract and its JSON Schemas, made by ``make contract``."""
