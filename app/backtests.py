@@ -177,22 +177,25 @@ def check_partial(raw: Mapping[str, Any]) -> None:
     try:
         make_plan({"symbol": "X", **raw})
     except ConfigError as fault:
-        wrong = [each for each in fault.faults if _is_given(raw, each.field)]
+        wrong = [each for each in fault.faults if not _may_come_later(raw, each.field)]
         if wrong:
             raise ConfigError(wrong) from None
 
 
-def _is_given(raw: Mapping[str, Any], field: str) -> bool:
-    """Tell whether a configuration holds a dotted field; one that is missing may come later."""
+def _may_come_later(raw: Mapping[str, Any], field: str) -> bool:
+    """Tell whether a request may bring a dotted field that is not there; a name may not lack."""
+    *_, name = parts = field.split(".")
+    if name == "name":
+        return False
     value: Any = raw
-    for part in field.split("."):
+    for part in parts:
         if isinstance(value, list) and part.isdigit():
             value = value[int(part)]
         elif isinstance(value, Mapping) and part in value:
             value = value[part]
         else:
-            return False
-    return True
+            return True
+    return False
 
 
 def read_finished(folder: Path) -> tuple[NewRun, dict[str, Any]] | None:

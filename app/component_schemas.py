@@ -144,17 +144,13 @@ def _groups(registry: Registry[Any]) -> Iterator[Schema]:
         names.setdefault(json.dumps(params), []).append(name)
     for text, group in names.items():
         said = registry.description(group[0]) if len(group) == 1 else ""
-        yield _variant(group, said, _with_other_name(json.loads(text)))
-
-
-def _with_other_name(params: Schema) -> Schema:
-    """Return parameters in which ``timeperiod`` may also be called ``length``, but not both."""
-    if "timeperiod" not in params["properties"]:
-        return params
-    other = _without(params["properties"]["timeperiod"], "default")
-    other["description"] = "another name for timeperiod"
-    both = {"not": {"required": ["timeperiod", "length"]}}
-    return {**params, "properties": {**params["properties"], "length": other}, **both}
+        params = json.loads(text)
+        yield _variant(group, said, params)
+        fields = params["properties"]
+        if "timeperiod" in fields:
+            other = _without(fields, "timeperiod") | {"length": fields["timeperiod"]}
+            said = "The same with timeperiod called length."
+            yield _variant(group, said, params | {"properties": other, "required": ["length"]})
 
 
 def _variant(names: list[str], description: str, params: Schema) -> Schema:

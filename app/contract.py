@@ -19,7 +19,7 @@ from app.contract_words import (
     REQUEST_HEADERS,
     RESPONSE_HEADERS,
 )
-from app.operations import OPERATIONS, Operation, Parameter
+from app.operations import EVENT_STREAM, OPERATIONS, Operation, Parameter
 from engine import __version__
 
 MODELS: tuple[Any, ...] = (
@@ -49,12 +49,35 @@ def components() -> dict[str, Schema]:
     for name in set(named) - _of_requests(named):
         _without_defaults(named[name])
     describe_configuration(named)
+    named["Frame"] = _frame(named["Event"])
     tables = map(_columns_name, artifact_schemas.TABLES)
     named["Artifact"] = {
         "description": "A JSON artifact, or a table in columns.",
         "anyOf": [ref(name) for name in (*DOCUMENTS, *tables)],
     }
     return dict(sorted(named.items()))
+
+
+def _frame(event: Schema) -> Schema:
+    """Return the schema of one frame of a stream, as EventSource takes it apart."""
+    types = [*event["discriminator"]["mapping"], "heartbeat"]
+    data = {"oneOf": [ref("Event"), ref("Heartbeat")]}
+    return {
+        "description": "One frame: `id`, `event`, `data`; a heartbeat has no id.",
+        "type": "object",
+        "properties": {
+            "id": {"type": "string", "pattern": "^[0-9]+$"},
+            "event": {"type": "string", "enum": types},
+            "data": {
+                "type": "string",
+                "contentMediaType": "application/json",
+                "contentSchema": data,
+            },
+            "retry": {"description": "milliseconds, in the first frame"},
+        },
+        "required": ["data"],
+        "additionalProperties": False,
+    }
 
 
 def _columns_name(table: str) -> str:
@@ -237,8 +260,10 @@ def _answer(operation: Operation, status: int, answer: str, example: Any) -> Sch
     if headers:
         response["headers"] = {name: RESPONSE_HEADERS[name] for name in headers}
     if answer == "Artifact":
-        response["content"] = {"application/json": {"schema": ref(answer)}}
-        response["content"] |= {kind: {} for kind in FILES}
+        whole = {"schema": ref(answer)} if status == 200 else {}
+        response["content"] = {"application/json": whole, **{kind: {} for kind in FILES}}
+    elif answer == EVENT_STREAM:
+        response["content"] = {answer: {"schema": ref("Frame")}}
     elif "/" in answer:
         response["content"] = {answer: {"schema": {"type": "string"}}}
     elif answer:

@@ -148,8 +148,7 @@ class _Formatter(logging.Formatter):
 
     def __init__(self, data_dir: Path, token: str) -> None:
         super().__init__()
-        self._shorten = Shortener(data_dir)
-        self._token = _token_pattern(token)
+        self._clean = Cleaner(data_dir, token)
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line, on which no absolute path and no token is left."""
@@ -164,21 +163,14 @@ class _Formatter(logging.Formatter):
                 fields[name] = self._plain(getattr(record, name))
         if trace := _trace(record):
             fields["trace"] = self._clean(trace)
-        return self._hide(json.dumps(fields, ensure_ascii=False, allow_nan=False))
+        return self._clean.hide(json.dumps(fields, ensure_ascii=False, allow_nan=False))
 
     def _plain(self, value: object) -> object:
         if isinstance(value, float) and not math.isfinite(value):
             return None
         if value is None or isinstance(value, int | float):
             return value
-        return self._hide(str(value))
-
-    def _clean(self, text: str) -> str:
-        # The token first: part of it may look like a path, and would hide the rest.
-        return self._shorten(self._hide(text))
-
-    def _hide(self, text: str) -> str:
-        return self._token.sub(HIDDEN, text)
+        return self._clean.hide(str(value))
 
 
 def _message(record: logging.LogRecord) -> str:
@@ -251,6 +243,23 @@ def _forms(place: str) -> set[str]:
     if os.path.dirname(place) == place:  # noqa: PTH120  # as above
         return set()
     return {place, place.replace("\\", "/"), place.replace("\\", "\\\\")}
+
+
+class Cleaner:
+    """Takes the token and absolute paths out of a text."""
+
+    def __init__(self, data_dir: Path, token: str) -> None:
+        self._shorten = Shortener(data_dir)
+        self._token = _token_pattern(token)
+
+    def __call__(self, text: str) -> str:
+        """Return the text without either."""
+        # The token first: part of it may look like a path, and would hide the rest.
+        return self._shorten(self.hide(text))
+
+    def hide(self, text: str) -> str:
+        """Return the text without the token."""
+        return self._token.sub(HIDDEN, text)
 
 
 def _last_name(match: re.Match[str]) -> str:

@@ -96,6 +96,7 @@ footer { margin-top: 2.5rem; border-top: 1px solid var(--line); padding-top: .75
   dl.facts dd { margin-bottom: .35rem; }
   ul.tiles { grid-template-columns: repeat(2, 1fr); }
   table.words tbody th { width: 8rem; }
+  table.numbers.metrics thead th { white-space: normal; }
   table.verdict tbody th { width: 5.5rem; }
   table.metrics thead th:first-child { width: 52%; }
   table.metrics.alone thead th:first-child { width: 70%; }

@@ -32,7 +32,7 @@ from app.events import EventLog
 from app.executor import Executor, Job, Surroundings
 from app.fault_points import FaultPoints
 from app.handlers.base import NotFound, Services
-from app.logs import Shortener, start_logging
+from app.logs import Cleaner, start_logging
 from app.operations import by_path
 from app.presets import PresetService
 from app.recovery import Reader, Recovered, recover
@@ -207,7 +207,7 @@ class Server:
             candle_files=self._candle_files,
             max_streams=self.settings.max_streams,
             heartbeat_ms=self.settings.heartbeat_ms,
-            shorten=Shortener(self._data_dir.path),
+            shorten=Cleaner(self._data_dir.path, token.token),
         )
         self._http = Listener(
             application(self._services),

@@ -38,16 +38,17 @@ MAX_BPS = 10_000.0
 # The years 1000 to 9000: what every library here can date.
 MIN_TIME_MS = -30_610_224_000_000
 MAX_TIME_MS = 221_845_392_000_000
-_DATE = (
-    "(100[1-9]|10[1-9][0-9]|1[1-9][0-9]{2}|[2-8][0-9]{3})-"
-    "((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|[12][0-9]))"
+_YEAR = "(100[1-9]|10[1-9][0-9]|1[1-9][0-9]{2}|[2-8][0-9]{3})"
+_DAY = (
+    "-((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|[12][0-9]))"
 )
 _TIME = (
     "[T ]([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9](\\.[0-9]{1,6})?)?"
     "(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])?"
 )
-# ISO-8601 as it is meant here; the contract states the same.
-TIME_PATTERN = f"^{_DATE}({_TIME})?$"
+# ISO-8601 as it is meant here; the contract states the same, within the years that we date.
+_ISO_8601 = re.compile(f"[0-9]{{4}}{_DAY}({_TIME})?")
+TIME_PATTERN = f"^{_YEAR}{_DAY}({_TIME})?$"
 
 
 def epoch_ms(value: object, *, end_of_day: bool) -> object:
@@ -62,7 +63,7 @@ def epoch_ms(value: object, *, end_of_day: bool) -> object:
     if not isinstance(value, str):
         return value
     try:
-        if re.match(TIME_PATTERN, value) is None:
+        if _ISO_8601.fullmatch(value) is None:
             raise ValueError  # noqa: TRY301  # said once, below
         day = date.fromisoformat(value[:10])
         moment = datetime.fromisoformat(value)

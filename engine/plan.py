@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from engine.config import OWN_TESTS, Component, RunConfig, ValidationConfig
 from engine.data import Provider, providers
+from engine.data.sessions import check_calendar
 from engine.errors import ConfigError, Fault, LimitError
 from engine.execution import SlippageModel, slippage_models
 from engine.features import Feature, FeatureSpec, build_feature, indicators
@@ -68,12 +69,22 @@ def make_plan(raw: Mapping[str, Any], limits: Limits | None = None) -> RunPlan:
             params[field] = validation_tests.check_params(name, given, field)
         except ConfigError as error:
             faults += error.faults
-    provider = raw.get("provider", "local")
-    if isinstance(provider, str) and provider not in providers:
-        faults.append(Fault("provider", unknown("provider", provider, list(providers))))
+    faults += _data_faults(raw, config)
     if config is None or faults:
         raise ConfigError([*faults, *_limit_faults(*_asked_for(raw), limits or Limits())])
     return _build(_written_out(config, params), params, limits or Limits())
+
+
+def _data_faults(raw: Mapping[str, Any], config: RunConfig | None) -> Iterator[Fault]:
+    """Yield what is wrong with where the candles come from, and whose sessions they follow."""
+    provider = raw.get("provider", "local")
+    if isinstance(provider, str) and provider not in providers:
+        yield Fault("provider", unknown("provider", provider, list(providers)))
+    if config is not None and config.calendar is not None:
+        try:
+            check_calendar(config.calendar)
+        except ConfigError as error:
+            yield from error.faults
 
 
 def _components(raw: Mapping[str, Any]) -> Iterator[tuple[str, Registry[Any], Component]]:

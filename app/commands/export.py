@@ -34,12 +34,17 @@ def export_command(
     if not (folder / table).is_file() or file_sha256(folder / table) != known[table]:
         message = f"{table} is missing or has been changed since the run"
         raise VerificationError(message)
-    with _opened(out) as file:
+    with opened(out) as file:
         write_csv(folder / table, file)
 
 
 @contextlib.contextmanager
-def _opened(out: Path | None) -> Iterator[IO[bytes]]:
+def opened(out: Path | None) -> Iterator[IO[bytes]]:
+    """Open a new file, or standard output where none is named; what fails leaves no file.
+
+    Raises
+        OutputError where the file is there already; StorageError where it cannot be written.
+    """
     if out is None:
         yield sys.stdout.buffer
         return

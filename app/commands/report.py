@@ -2,11 +2,13 @@
 
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
 
 from rich.text import Text
 
+from app.commands.export import opened
 from app.commands.run import RUNS
 from app.commands.verify import find_run
 from app.data_dir import DataDir, HeldError, held
@@ -15,7 +17,7 @@ from app.report import make_report
 from app.run_records import RUN_ID
 from app.settings import read_settings, take_token
 from app.terminal import Output
-from engine.errors import DataError, OutputError, StorageError, StudioError, VerificationError
+from engine.errors import DataError, StudioError, VerificationError
 
 STANDARD_OUTPUT = Path("-")
 
@@ -32,7 +34,9 @@ def report_command(run_or_dir: str, out: Path | None, data_dir: Path | None) -> 
         sys.stdout.buffer.write(content)
         return
     place = out or Path(f"{run_id}.html")
-    _write(place, content)
+    if not _is_there(place, content):
+        with opened(place) as file:
+            file.write(content)
     Output().print(Text(f"Report: {place}"))
 
 
@@ -65,17 +69,7 @@ def _asked(client: LocalClient, run_id: str) -> bytes:
     raise VerificationError((wrong or ["the manifest's own hashes do not come out"])[0])
 
 
-def _write(place: Path, content: bytes) -> None:
-    try:
-        with place.open("xb") as file:
-            try:
-                file.write(content)
-            except BaseException:
-                place.unlink(missing_ok=True)
-                raise
-    except FileExistsError:
-        if not place.is_file() or place.read_bytes() != content:
-            message = f"{place} is there already"
-            raise OutputError(message) from None
-    except OSError as fault:
-        raise StorageError.from_os_error(str(place), fault) from None
+def _is_there(place: Path, content: bytes) -> bool:
+    with suppress(OSError):
+        return place.read_bytes() == content
+    return False

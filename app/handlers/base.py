@@ -52,7 +52,7 @@ class Services:
     candle_files: CandleFiles
     max_streams: int
     heartbeat_ms: int
-    shorten: Callable[[str], str]  # makes the paths in a message relative
+    shorten: Callable[[str], str]  # makes a message's paths relative, and hides the token
     streams: set[Any] = field(default_factory=set)
     idle: dict[Any, None] = field(default_factory=dict)  # connections that wait for a request
     closing: bool = False

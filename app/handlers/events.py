@@ -32,15 +32,11 @@ class _EventHandler(Handler):
         Raises
             ApiError where it is no number, or beyond the last event.
         """
-        text = self.query("after_id")
-        if given := self.request.headers.get_list("Last-Event-ID"):
-            text = given[0] if len(given) == 1 else ""
-        if text is None:
-            return 0
-        if not (text.isascii() and text.isdigit()):
-            message = "after_id or Last-Event-ID should be a whole number, 0 or more"
-            raise ApiError("INVALID_QUERY", message)
-        after = int(text.lstrip("0")[:DIGITS] or 0)
+        listed = self.request.headers.get_list("Last-Event-ID")
+        if len(listed) > 1:
+            raise ApiError("INVALID_QUERY", "Last-Event-ID is given more than once")
+        asked = _number(self.query("after_id"))
+        after = _number(listed[0]) if listed else asked
         if after > state.last_seq:
             message = f"the last event is {state.last_seq}"
             raise ApiError("EVENT_ID_AHEAD", message)
@@ -61,6 +57,20 @@ class _EventHandler(Handler):
                 self.hang_up()
                 raise StreamClosedError from None
         flushed.result()
+
+
+def _number(text: str | None) -> int:
+    """Return an event's number, 0 where none is given.
+
+    Raises
+        ApiError where it is no number.
+    """
+    if text is None:
+        return 0
+    if not (text.isascii() and text.isdigit()):
+        message = "after_id or Last-Event-ID should be a whole number, 0 or more"
+        raise ApiError("INVALID_QUERY", message)
+    return int(text.lstrip("0")[:DIGITS] or 0)
 
 
 class Events(_EventHandler):

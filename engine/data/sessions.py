@@ -47,12 +47,11 @@ class Sessions:
         return session, inside
 
 
-@lru_cache(maxsize=16)
-def sessions(name: str, first_day: str, last_day: str) -> Sessions:
-    """Return the sessions of the exchange calendar ``name`` between two ISO dates.
+def check_calendar(name: str) -> Any:
+    """Return the library of exchange calendars, which knows ``name``.
 
     Raises
-        ConfigError for an unknown name; DataError for years it does not cover.
+        ConfigError where it does not.
     """
     import exchange_calendars  # noqa: PLC0415  # 0.6 s with pandas, and few runs name a calendar
 
@@ -62,10 +61,21 @@ def sessions(name: str, first_day: str, last_day: str) -> Sessions:
     names = exchange_calendars.get_calendar_names()
     if name not in names:
         raise ConfigError.of("calendar", unknown("calendar", name, names))
+    return exchange_calendars
+
+
+@lru_cache(maxsize=16)
+def sessions(name: str, first_day: str, last_day: str) -> Sessions:
+    """Return the sessions of the exchange calendar ``name`` between two ISO dates.
+
+    Raises
+        ConfigError for an unknown name; DataError for years it does not cover.
+    """
+    library = check_calendar(name)
     try:
         # Both ends given: left alone, it begins 20 years before today.
-        calendar = exchange_calendars.get_calendar(name, start=first_day, end=last_day)
-    except (ValueError, exchange_calendars.errors.CalendarError) as fault:
+        calendar = library.get_calendar(name, start=first_day, end=last_day)
+    except (ValueError, NotImplementedError, library.errors.CalendarError) as fault:
         reason = str(fault).partition("\n")[0][:160]
         message = f"the calendar {name} does not cover {first_day} to {last_day}: {reason}"
         raise DataError(message) from None

@@ -44,6 +44,9 @@ def test_what_is_wrong_is_refused_what_is_missing_is_not(server: Server) -> None
     assert keep(server, "x", {"strategy": {"params": {"fast": 20, "slow": 10}}}).status == 422
     assert keep(server, "x", {"indicators": [{"name": "sma"}, {"name": "no"}]}).status == 422
     assert keep(server, "x", {"preset_ref": "y"}).status == 422
+    assert keep(server, "x", {"calendar": "NYSE?"}).status == 422
+    assert keep(server, "x", {"indicators": [{"params": {}}]}).status == 422
+    assert keep(server, "x", {"execution": {"slippage_model": {"params": {}}}}).status == 422
     assert server.get("/presets").json["presets"] == []
     assert keep(server, "x", {}).status == 201
     # Longer than the default slow one: the request may bring its own.

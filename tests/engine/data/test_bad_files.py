@@ -237,6 +237,14 @@ def test_parquet_with_huge_footer(refused: Refused) -> None:
     assert "has a footer of more than 4 MiB" in refused(content)
 
 
+def test_parquet_with_countless_structures(refused: Refused) -> None:
+    """A footer of nothing but empty structures is given up before they take the memory."""
+    n = 300_000
+    footer = b"\x49\xfc" + bytes([n & 127 | 128, n >> 7 & 127 | 128, n >> 14]) + bytes(n) + b"\0"
+    content = b"PAR1" + bytes(50) + footer + len(footer).to_bytes(4, "little") + b"PAR1"
+    assert "its footer or a page cannot be read" in refused(content)
+
+
 def test_parquet_beyond_the_bounds(refused: Refused) -> None:
     """Rows and columns are counted in the footer, before any of them is read."""
     assert "has more than 3 rows: 4" in refused(GOOD_PARQUET, max_rows=3)

@@ -192,6 +192,26 @@ def test_listing_tells_problems(tmp_path: Path) -> None:
     assert "above zero (1 row, first 3)" in (bad.problem or "")
 
 
+@pytest.mark.parametrize("name", ["X_1d.csv", "X_1d.parquet"])
+def test_a_link_is_not_followed(tmp_path: Path, name: str) -> None:
+    """A link among the candles is listed with its problem and never read; an import replaces it."""
+    path = drop(tmp_path, text(), "GOOD_1d.csv")
+    if name.endswith("parquet"):
+        path = import_dataset(tmp_path, read(path), "GOOD_1d.csv")
+    elsewhere = path.rename(tmp_path / "elsewhere")
+    (tmp_path / "candles" / name).symlink_to(elsewhere)
+    [listed] = [info for info in local(tmp_path).datasets() if info.symbol == "X"]
+    assert (listed.problem, listed.bars) == (f"{name} is a link; put the file itself there", None)
+    with pytest.raises(DataError, match="is a link"):
+        local(tmp_path).fingerprint(config())
+    with pytest.raises(DataError, match="is a link"):
+        local(tmp_path).load(config())
+    content = elsewhere.read_bytes()
+    import_dataset(tmp_path, read(drop(tmp_path, text(), "other")), "other")
+    assert len(local(tmp_path).load(config()).candles) == 5
+    assert elsewhere.read_bytes() == content
+
+
 def test_memory_cache_follows_the_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A slice loaded before is taken from memory until the file's content is another."""
     path = drop(tmp_path, text())

@@ -129,3 +129,9 @@ def test_calendars_that_cannot_be_had() -> None:
         sessions("XNY", "2018-01-01", "2018-12-31")
     with pytest.raises(DataError, match="XKRX does not cover 1940-01-01 to 1940-12-31"):
         sessions("XKRX", "1940-01-01", "1940-12-31")
+
+
+def test_a_calendar_that_does_not_say_how_far_it_reaches() -> None:
+    """Years that a calendar's own rules refuse to tell are data that it does not cover."""
+    with pytest.raises(DataError, match="XCYS does not cover 1901-01-01"):
+        sessions("XCYS", "1901-01-01", "1901-12-31")

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from engine.data import Dataset
+from engine.data import Dataset, timestamps
 from engine.errors import DataError
 
 Read = Callable[..., Dataset]
@@ -219,3 +219,41 @@ def test_number_beyond_every_epoch(read: Read, csv_text: Text) -> None:
     ns = [str(_ms(day) * 1_000_000) for day in DAILY[:3]]
     with pytest.raises(DataError, match=r"X\.csv"):
         read(csv_text([*ns, "9" * 19]))
+
+
+@pytest.mark.parametrize("n", [1, 3, 7, 30])
+@pytest.mark.parametrize(
+    "layout", ["%Y-%m-%d %H:%M", " %m/%d/%Y %H:%M:%S ", "%d.%m.%Y %H:%M", "%Y%m%d %H%M", "%s"]
+)
+def test_pieces_of_a_column(
+    layout: str, n: int, read: Read, csv_text: Text, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What decides how a column is read may lie in any piece of it."""
+    monkeypatch.setattr(timestamps, "PIECE_ROWS", n)
+    hours = [START + timedelta(hours=i) for i in range(24 * 8)]  # the last day is the 13th
+    seconds = [str(_ms(hour) // 1000) for hour in hours]
+    texts = seconds if layout == "%s" else [hour.strftime(layout) for hour in hours]
+    assert read(csv_text(texts), timeframe="1h").candles.ts.tolist() == [
+        _ms(hour) for hour in hours
+    ]
+
+
+def test_the_layout_of_most_rows(
+    read: Read, csv_text: Text, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The layout of the column is that of most rows, though not of the first pieces' rows."""
+    monkeypatch.setattr(timestamps, "PIECE_ROWS", 2)
+    texts = [day.strftime("%m/%d/%Y" if i < 4 else "%Y-%m-%d") for i, day in enumerate(DAILY)]
+    with pytest.raises(DataError, match=r"cannot be read \(4 rows, first 1, 2, 3, 4\)"):
+        read(csv_text(texts))
+
+
+def test_the_unit_of_all_epochs(
+    read: Read, csv_text: Text, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An epoch's unit is told by the largest of the column, wherever it stands."""
+    monkeypatch.setattr(timestamps, "PIECE_ROWS", 2)
+    days = [EPOCH + timedelta(days=1153 + i) for i in range(10)]  # 1e11 ms come after the fifth
+    texts = [str(_ms(day)) for day in days]
+    assert _ms(days[4]) < 10**11 <= _ms(days[5])
+    assert read(csv_text(texts)).candles.ts.tolist() == [_ms(day) for day in days]

@@ -234,7 +234,7 @@ def test_words_of_a_malformed_request_are_not_logged(
 
 
 def test_tokens_in_an_address(server: Server, talk: Talk) -> None:
-    """A token in a target or its query lets nobody in, and is neither echoed nor logged."""
+    """A token in an address lets nobody in, and is neither echoed, not even to who has it, nor logged."""
     targets = [
         b"/runs?token=TOKEN", b"/runs?access_token=TOKEN", b"/runs?Authorization=Bearer%20TOKEN",
         b"/runs?api_key=TOKEN", b"/runs;TOKEN", b"/runs#TOKEN", b"/TOKEN/runs", b"/runs/TOKEN",
@@ -249,7 +249,6 @@ def test_tokens_in_an_address(server: Server, talk: Talk) -> None:
             assert server.token.encode() not in reply.body + str(reply.headers).encode()
     log = (server.data_dir / "logs" / "studio.log").read_text(encoding="utf-8")
     assert server.token not in log
-    assert "[token]" not in log  # nor was it about to be
 
 
 def test_head_of_a_malformed_request(server: Server) -> None:

@@ -198,6 +198,14 @@ def test_more_connections_than_there_may_be(
     assert is_well(server)
 
 
+def until_none_is_open(server: Server) -> None:
+    """Wait until the server has seen that those who asked are gone."""
+    until = time.monotonic() + WAIT_S
+    while server.server._http._connections:
+        assert time.monotonic() < until
+        time.sleep(0.005)
+
+
 def test_connections_that_are_all_at_work(
     serve: Serve, plugin: Any, is_well: Well, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -207,6 +215,7 @@ def test_connections_that_are_all_at_work(
     run_id = server.new_run(strategy={"name": "waits"})
     server.wait_for(run_id, "running")
     path = f"/runs/{run_id}/events/stream"
+    until_none_is_open(server)
     with contextlib.ExitStack() as stack:
         streams = [stack.enter_context(server.socket()) for _ in range(3)]
         for stream in streams:
@@ -222,6 +231,7 @@ def test_connections_that_are_all_at_work(
                 if b"event: completed" in text and text.endswith(b"0\r\n\r\n"):
                     break
             assert b"event: completed" in text
+    until_none_is_open(server)
     assert is_well(server)
 
 
