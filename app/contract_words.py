@@ -39,7 +39,7 @@ REQUEST_HEADERS: dict[str, dict[str, Any]] = {
     },
     "Last-Event-ID": {
         "description": "the last event that is known",
-        "schema": {"type": "integer", "minimum": 0},
+        "schema": {"type": "string", "pattern": "^[0-9]+$"},
     },
     "Idempotency-Key": {
         "description": "makes a repeated request find the run of the first, for 24 hours",

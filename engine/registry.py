@@ -15,7 +15,10 @@ MAX_INTEGER = 2**53 - 1
 
 
 class Strict(BaseModel):
-    """A frozen model: no unknown fields, no coercion, no NaN or infinity, no negative zero."""
+    """A frozen model: no unknown fields, no coercion, no NaN or infinity, no negative zero.
+
+    A whole number may be written as 20.0: JSON does not tell the two apart.
+    """
 
     model_config: ClassVar[ConfigDict] = ConfigDict(
         strict=True, frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True
@@ -23,15 +26,15 @@ class Strict(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _fold_negative_zero(cls, raw: object) -> object:
-        # -0.0 and 0 mean the same and must hash the same.
+    def _fold_whole_numbers(cls, raw: object) -> object:
+        # -0.0 and 0 mean the same and must hash the same; a field for fractions takes 20 as well.
         if not isinstance(raw, Mapping):
             return raw
-        return {key: 0.0 if _is_zero(value) else value for key, value in raw.items()}
+        return {key: int(value) if _is_whole(value) else value for key, value in raw.items()}
 
 
-def _is_zero(value: object) -> bool:
-    return isinstance(value, float) and value == 0.0
+def _is_whole(value: object) -> bool:
+    return isinstance(value, float) and abs(value) <= MAX_INTEGER and value.is_integer()
 
 
 class Params(Strict):
