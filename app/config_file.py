@@ -6,6 +6,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from app.strict_json import parse_json
 from engine.errors import ConfigError
 
 MAX_BYTES = 256 * 1024
@@ -41,7 +42,7 @@ def read_config(path: Path) -> dict[str, Any]:
 def parse_config(text: str, name: str) -> dict[str, Any]:
     """Return the JSON object in ``text``; NaN, infinities and repeated keys are refused."""
     try:
-        value = json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_refuse_repeats)
+        value = parse_json(text)
     except json.JSONDecodeError as fault:
         where = f"line {fault.lineno}, column {fault.colno}"
         raise ConfigError.of("", f"{name} is not valid JSON: {fault.msg} ({where})") from None
@@ -50,21 +51,6 @@ def parse_config(text: str, name: str) -> dict[str, Any]:
         raise ConfigError.of("", f"{name} is not valid JSON: {reason[:120]}") from None
     if not isinstance(value, dict):
         raise ConfigError.of("", f"{name} does not hold a JSON object")
-    return value
-
-
-def _refuse_constant(name: str) -> Any:
-    message = f"{name} is not a number in JSON"
-    raise ValueError(message)
-
-
-def _refuse_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    value: dict[str, Any] = {}
-    for key, item in pairs:
-        if key in value:
-            message = f"the key {key!r} stands twice in one object"
-            raise ValueError(message)
-        value[key] = item
     return value
 
 
@@ -82,7 +68,7 @@ def with_overrides(raw: Mapping[str, Any], overrides: Iterable[str]) -> dict[str
         if not equals or not all(field.split(".")):
             raise ConfigError.of("--set", f"{override!r} is not of the form field.name=value")
         try:
-            value = json.loads(text, parse_constant=_refuse_constant)
+            value = parse_json(text)
         except (ValueError, RecursionError):
             value = text
         _put(result, field, value)

@@ -25,6 +25,7 @@ from app.operations import Operation
 from app.presets import PresetService
 from app.runs import RunService
 from app.security import HEADERS, Gate, preflight_headers
+from app.strict_json import parse_json
 from engine.errors import StudioError
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH")
@@ -232,7 +233,7 @@ class Handler(tornado.web.RequestHandler):
         """
         try:
             text = bytes(self._body).decode("utf-8")
-            value: Any = json.loads(text, parse_constant=_refuse_word)
+            value = parse_json(text)
             json.dumps(value, ensure_ascii=False).encode("utf-8")  # half a surrogate is no text
         except (ValueError, RecursionError):
             raise ApiError("INVALID_JSON", "the body is not valid JSON") from None
@@ -368,10 +369,6 @@ class NotFound(Handler):
 def to_json(value: Any) -> bytes:
     """Return a JSON value in UTF-8; NaN and infinity never get this far."""
     return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
-
-
-def _refuse_word(word: str) -> Any:
-    raise ValueError(word)
 
 
 def _only(request: HTTPServerRequest, name: str) -> str | None:

@@ -272,7 +272,11 @@ def test_checked_configuration_cannot_be_changed() -> None:
 
 def test_a_whole_number_may_be_written_with_a_point() -> None:
     """JSON does not tell 20.0 from 20: both are the same configuration."""
-    one = make_plan({"symbol": "X", "seed": 20.0, "strategy": {"params": {"fast": 5.0, "threshold_bp": 1.0}}})
-    other = make_plan({"symbol": "X", "seed": 20, "strategy": {"params": {"fast": 5, "threshold_bp": 1}}})
+    one = make_plan(
+        {"symbol": "X", "seed": 20.0, "strategy": {"params": {"fast": 5.0, "threshold_bp": 1.0}}}
+    )
+    other = make_plan(
+        {"symbol": "X", "seed": 20, "strategy": {"params": {"fast": 5, "threshold_bp": 1}}}
+    )
     assert one.config == other.config
     assert identify(one.config, "0" * 64) == identify(other.config, "0" * 64)

@@ -55,6 +55,9 @@ class Checker:
         self.produced.add((operation_id(operation), status, code))
 
 
+CHECKER = Checker()
+
+
 def name_of(operation: Operation, method: str) -> str:
     """Return the operation's name in the contract."""
     name = operation_id(operation)

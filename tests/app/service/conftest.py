@@ -17,14 +17,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from contract_check import Checker, declared
+from contract_check import CHECKER, declared
 
 from app.fault_points import FaultPoints
 from app.server import Server, Started
 from app.settings import read_settings
 from engine.plugins import REGISTRIES
 
-CHECKER = Checker()
 FAST = {"symbol": "SPX", "provider": "sample", "plot": False}
 # About a second and a half of replicates, which notice a cancel at once.
 SLOW = FAST | {"validation": {"permutation": {"n": 20_000}}}

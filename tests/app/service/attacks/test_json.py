@@ -62,6 +62,8 @@ def test_what_is_no_json(server: Server, is_well: Well, path: str) -> None:
         b"\xef\xbb\xbf{}",
         '{"symbol": "é"}'.encode("latin-1"),
         b"{}\0",
+        b'{"symbol": "SPX", "symbol": "OTHER"}',
+        b'{"name": "x", "config": {"seed": 1, "seed": 2}}',
     ):
         answer = server.call("POST", path, body, JSON)
         assert (answer.status, answer.code) == (400, "INVALID_JSON"), body
@@ -76,9 +78,7 @@ def test_what_is_no_configuration(server: Server, is_well: Well) -> None:
         assert len(answer.body) < 256 << 10, text[:80]
         config = f'{{"name": "x", "config": {text}}}'.encode()
         answer = server.call("POST", "/presets", config, JSON)
-        if (
-            answer.status == 201
-        ):  # a preset may lack what a run needs, and says itself what is known
+        if answer.status == 201:  # a preset may lack what a run needs
             assert server.call("DELETE", "/presets/x").status == 204
         else:
             assert answer.code in {"INVALID_PARAM", "LIMIT_EXCEEDED", "PAYLOAD_TOO_LARGE"}, text[
