@@ -4,6 +4,7 @@ import gzip
 import io
 import os
 import random
+import tempfile
 import zlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -17,7 +18,7 @@ from hypothesis import given, settings, strategies as st
 from engine.data import Dataset, FileProvider, ReadOptions
 from engine.data.raw import FileLimits
 from engine.data.read_file import read_file
-from engine.errors import ConfigError, DataError
+from engine.errors import ConfigError, DataError, StorageError
 
 HEADER = b"Date,Open,High,Low,Close,Volume\n"
 ROW = b"2024-01-02,2,4,1,3,10\n"
@@ -221,6 +222,17 @@ def test_truncated_parquet(kept: int, refused: Refused) -> None:
     assert "is damaged or cut short: it does not end as Parquet does" in refused(
         GOOD_PARQUET[:kept]
     )
+
+
+def test_no_room_to_unpack_parquet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full disk is no fault of the file."""
+    path = tmp_path / "candles_1d.parquet"
+    path.write_bytes(gzip.compress(GOOD_PARQUET))
+    monkeypatch.setattr(tempfile, "TemporaryFile", lambda: Path("/dev/full").open("w+b"))
+    with pytest.raises(StorageError, match="No space is left to write the unpacked file"):
+        read_file(path, ReadOptions())
+    monkeypatch.undo()
+    assert len(read_file(path, ReadOptions()).row) == len(DAYS)
 
 
 def test_parquet_without_footer(refused: Refused) -> None:
