@@ -10,7 +10,6 @@ from pydantic import ConfigDict, Field, create_model
 from app.wire import CodeVersion, Ms, RunId, Sha256, Wire
 from engine.metrics import HEADLINE
 from engine.metrics.definitions import METRICS, MetricDefinition
-from engine.validation import REASONS
 
 UNITS = {
     "fraction": "a fraction: 0.1 is 10 %",
@@ -74,7 +73,9 @@ class ValidationFigures(Wire):
     """What the tests that ran say in one number each; a plugin's test adds its own."""
 
     model_config: ClassVar[ConfigDict] = ConfigDict(extra="allow")
-    permutation_p_value: float | None = Field(None, ge=0, le=1)
+    permutation_p_value: float | None = Field(
+        None, ge=0, le=1, description="of the permutation; null says why in validation_summary.json"
+    )
     sharpe_interval: Interval | None = Field(None, description="studentised, of the Sharpe ratio")
     breakeven_slippage_bps: float | None = Field(None, description="a fill, in basis points")
     walk_forward_sharpe: float | None = Field(None, description="of all later stretches together")
@@ -88,14 +89,14 @@ class PeriodsPerYear(Wire):
     """How many bars make a year, and where that number comes from."""
 
     value: float
-    origin: str
+    origin: str = Field(description="in words, such as 252 trading days, or configured")
 
 
 class DataQuality(Wire):
     """The bars of the run."""
 
     bars: int
-    gaps: int
+    gaps: int = Field(description="places where bars are missing")
     zero_volume_bars: int
     volume_known: bool
 
@@ -103,16 +104,16 @@ class DataQuality(Wire):
 class RunWarning(Wire):
     """Something to know about a run."""
 
-    code: str
-    message: str
+    code: str = Field(description="the same word for the same thing each time")
+    message: str = Field(description="a plain sentence for a person")
     count: int = Field(0, description="how often; left out where that says nothing")
 
 
 class Causality(Wire):
     """Whether changed futures changed anything before them."""
 
-    cuts: int
-    passed: bool
+    cuts: int = Field(description="bars after which another future was tried")
+    passed: bool = Field(description="true: a run that knows its future fails")
 
 
 class Summary(Wire):
@@ -143,7 +144,7 @@ class ManifestFile(Wire):
     name: str
     sha256: Sha256
     size: int = Field(description="bytes")
-    mime: str
+    mime: str = Field(description="media type")
 
 
 class Environment(Wire):
@@ -155,7 +156,7 @@ class Environment(Wire):
     machine: str
     fma: bool = Field(description="whether the processor multiplies and adds in one step")
     kernel: Literal["compiled", "interpreted"]
-    libraries: dict[str, str]
+    libraries: dict[str, str] = Field(description="their versions")
 
 
 class ArtifactManifest(Wire):
@@ -176,9 +177,9 @@ class PortfolioBar(Wire):
 
     ts: Ms
     close: float
-    target_weight: float = Field(description="fraction of equity that the strategy wants")
+    target_weight: float = Field(description="fraction of equity that strategy and sizing want")
     position: float = Field(description="units held, negative when short")
-    cash: float
+    cash: float = Field(description="negative where it is owed")
     equity: float = Field(description="cash and position at the close, net of all costs")
     benchmark: float = Field(description="buy and hold with the same cash, without costs")
 
@@ -194,36 +195,49 @@ class Fill(Wire):
     """A row of fills.parquet: one execution."""
 
     ts: Ms
-    bar: int
+    bar: int = Field(ge=0, description="its number, from 0")
     side: Literal["buy", "sell"]
-    qty: float = Field(gt=0)
+    qty: float = Field(gt=0, description="units")
     base_price: float = Field(description="before slippage")
-    price: float
-    commission: float
-    slippage: float = Field(description="in currency")
-    realized_pnl: float
-    position_after: float
+    price: float = Field(ge=0, description="with slippage")
+    commission: float = Field(ge=0, description="in currency")
+    slippage: float = Field(ge=0, description="in currency; the price holds it already")
+    realized_pnl: float = Field(
+        description="of what it closes, against the average entry price; before commission, borrow"
+    )
+    position_after: float = Field(description="units held then, negative when short")
 
 
 class Trade(Wire):
     """A row of trades.parquet: a round trip."""
 
     entry_ts: Ms
-    exit_ts: Ms = Field(description="of the last bar where the trade is open")
-    entry_bar: int
-    exit_bar: int
+    exit_ts: Ms = Field(description="of the run's last bar where it was still open then")
+    entry_bar: int = Field(ge=0, description="its number, from 0")
+    exit_bar: int = Field(ge=0, description="as for exit_ts")
     side: Literal["long", "short"]
-    qty: float = Field(gt=0)
-    entry_price: float = Field(description="average over the fills that opened it")
-    exit_price: float
+    qty: float = Field(gt=0, description="the most units held")
+    entry_price: float = Field(description="average over the fills that raised the position")
+    exit_price: float = Field(
+        description="average over the fills that lowered it; the last close where it was still open"
+    )
     pnl: float = Field(description="net of commission, slippage and borrow")
-    return_: float | None = Field(alias="return", description="pnl over what was paid to enter")
-    commission: float
-    slippage: float
-    borrow: float
-    bars_held: int
-    mae: float = Field(description="largest loss on the way, as a fraction of the entry price")
-    mfe: float = Field(description="largest gain on the way, as a fraction of the entry price")
+    return_: float | None = Field(
+        alias="return",
+        description="pnl over the value of the fills that raised the position; null if that is 0",
+    )
+    commission: float = Field(ge=0, description="in currency")
+    slippage: float = Field(ge=0, description="in currency; the prices hold it already")
+    borrow: float = Field(ge=0, description="fees while short, in currency")
+    bars_held: int = Field(
+        ge=0, description="exit_bar - entry_bar, 1 more where it ended at a close"
+    )
+    mae: float = Field(
+        le=0, description="worst price on the way against the average entry price then, a fraction"
+    )
+    mfe: float = Field(
+        ge=0, description="best price on the way against the average entry price then, a fraction"
+    )
     open: bool = Field(description="whether it was still open at the last bar")
 
 
@@ -243,4 +257,3 @@ TABLES = {
     "trades": Trade,
     "features": FeatureBar,
 }
-REASONS_IN_WORDS = dict(sorted(REASONS.items()))

@@ -3,11 +3,9 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from engine.metrics import REASONS as METRIC_REASONS
-from engine.validation import REASONS as TEST_REASONS, chance_in_words
+from engine.validation import REASONS, chance_in_words
 
 Document = Mapping[str, Any]
-REASONS = TEST_REASONS | METRIC_REASONS
 DOUBLE_LAG = (
     "Double lag: what is known at the close of one bar is traded, at the earliest, "
     "at the open of the bar after the next."
@@ -19,7 +17,7 @@ NOT_MODELLED = (
 
 
 def reason_in_words(reason: str | None) -> str:
-    """Return why a number is not defined."""
+    """Return why a number of a validation test is not defined."""
     return REASONS.get(reason or "", "undefined")
 
 

@@ -21,8 +21,9 @@ from engine.validation import validation_tests
 
 Schema = dict[str, Any]
 REF = "#/components/schemas/"
+# Other parameters for the component that a preset names.
 NAMELESS = {
-    "description": "Other parameters for the component that the preset names.",
+    "description": "The preset names it.",
     "type": "object",
     "properties": {"params": {"type": "object"}},
     "additionalProperties": False,
@@ -91,25 +92,26 @@ def _describe_tests(tests: Schema, named: dict[str, Schema], max_replicates: int
 
 def _describe_requests(named: dict[str, Schema]) -> None:
     """Add what is sent: a configuration, one laid on a preset, and a part of one."""
-    config = named["RunConfig"]
-    own = {key: value for key, value in config.items() if key not in {"required", "description"}}
-    named["PresetConfig"] = {"description": "Any part of a RunConfig.", **copy.deepcopy(own)}
-    execution = copy.deepcopy(named["ExecutionConfig"])
+    part = _part(named["RunConfig"])
+    said = "Any part of a RunConfig; what is left out is not stored."
+    named["PresetConfig"] = {**copy.deepcopy(part), "description": said}
+    execution = _part(named["ExecutionConfig"])
     execution["description"] = "As ExecutionConfig; the preset may name the slippage model."
     execution["properties"]["slippage_model"]["anyOf"].append(NAMELESS)
     named["ExecutionOverPreset"] = execution
-    over = copy.deepcopy(own)
-    over["properties"] = {
+    fields = part["properties"]
+    for field in ("strategy", "risk"):
+        fields[field]["anyOf"] = [{"$ref": fields[field].pop("$ref")}, NAMELESS]
+    part["properties"] = {
         "preset_ref": {"type": "string", "format": "portable-name", "description": "a preset"},
-        **over["properties"],
+        **fields,
         "execution": ref("ExecutionOverPreset"),
     }
-    named["RunOverPreset"] = {
-        "description": "A configuration laid on a preset: objects merge by key, lists and nulls "
-        "replace; a component of another name replaces whole.",
-        **over,
-        "required": ["preset_ref"],
-    }
+    said = (
+        "A configuration laid on a preset: objects merge by key, lists and nulls replace; a "
+        "component of another name replaces whole. What neither says has its default."
+    )
+    named["RunOverPreset"] = {**part, "description": said, "required": ["preset_ref"]}
     named["RunRequest"] = {"oneOf": [ref("RunConfig"), ref("RunOverPreset")]}
     # What was sent while a plugin was loaded may name what nobody knows any more.
     for answer, whole in (("RunDetail", "RunConfig"), ("Preset", "PresetConfig")):
@@ -117,6 +119,14 @@ def _describe_requests(named: dict[str, Schema]) -> None:
             "description": "A plugin's components may be in it, also one that is gone.",
             "anyOf": [ref(whole), {"type": "object"}],
         }
+
+
+def _part(schema: Schema) -> Schema:
+    """Return a copy in which every field may lack, and none has its default then."""
+    part = copy.deepcopy(_without(schema, "required"))
+    for field in part["properties"].values():
+        field.pop("default", None)
+    return part
 
 
 def _component(

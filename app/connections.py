@@ -10,8 +10,10 @@ import contextlib
 import logging
 import re
 import socket
+import sys
 import time
 from collections.abc import Awaitable
+from http import HTTPStatus
 from typing import Any
 
 from tornado.httpserver import HTTPServer
@@ -22,21 +24,48 @@ from app.api_errors import ApiError
 from app.handlers.base import JSON_TYPE, METHODS, Services, to_json
 from app.security import HEADERS
 
+if sys.platform != "win32":
+    import resource
+
 BARE = b"HTTP/1.1 400 Bad Request\r\n\r\n"  # as tornado.http1connection writes it
 CONTINUE = b"HTTP/1.1 100 "
-REASONS = {400: "Bad Request", 401: "Unauthorized", 403: "Forbidden"}
 LINGER_S = 1.0
-SPARE = 128  # connections beside those of streams; a process may have 1,024 files, or 256
+SPARE = 128  # connections beside those of streams
+OWN_FILES = 64  # which the process has open beside its connections
 access = logging.getLogger("studio.access")
+
+
+def room_for(wanted: int) -> int:
+    """Return how many of these connections there may be, each of which is an open file.
+
+    A process may have 1,024 of them, or 256: where the system allows, that is raised as needed.
+    Once there are no more, a connection could neither be taken nor make room for another.
+    """
+    if sys.platform == "win32":
+        return wanted
+    needed = wanted + OWN_FILES
+    files, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if files == resource.RLIM_INFINITY or files >= needed:
+        return wanted
+    raised = needed if most == resource.RLIM_INFINITY else min(needed, most)
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (raised, most))
+        files = raised
+    return max(files - OWN_FILES, 1)
 
 
 class Listener(HTTPServer):
     """The server, with a bound to its connections and a word of its own for malformed requests."""
 
+    def initialize(self, *args: Any, **kwargs: Any) -> None:
+        """Take what Tornado's server takes, and find out how many connections there may be."""
+        super().initialize(*args, **kwargs)
+        self._room = room_for(self._services().max_streams + SPARE)
+
     def handle_stream(self, stream: IOStream, address: tuple[Any, ...]) -> None:
         """Take a new connection; where there are too many the longest idle one makes room."""
         services = self._services()
-        if len(self._connections) >= services.max_streams + SPARE:
+        if len(self._connections) >= self._room:
             if not services.idle:
                 stream.close()
                 return
@@ -74,10 +103,15 @@ class RequestStream:
         self._services = services
         self._head: Any = None
         self._is_answered = False
-        self.refusal: ApiError | None = None  # what a handler has decided before the body's end
+        self._refusal: ApiError | None = None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
+
+    def refuse(self, refusal: ApiError) -> None:
+        """Keep what has been decided before the body's end, which others need not wait for."""
+        self._refusal = refusal  # the answer, also where the body turns out to be malformed
+        self._services.idle[self._stream] = None
 
     def read_until_regex(self, regex: bytes, max_bytes: int | None = None) -> Awaitable[bytes]:
         """Read the request's head; until it is there the connection is idle."""
@@ -118,7 +152,7 @@ class RequestStream:
             fault = ApiError("FORBIDDEN_ORIGIN", "this origin is not one of those that are allowed")
         else:
             malformed = ApiError("INVALID_REQUEST", "this is no well-formed HTTP request")
-            fault = self.refusal or malformed
+            fault = self._refusal or malformed
         method = first.partition(" ")[0]
         body = to_json(fault.envelope(self._services.shorten))
         headers = {
@@ -130,7 +164,7 @@ class RequestStream:
             "Content-Length": str(len(body)),
             "Connection": "close",
         }
-        head = [f"HTTP/1.1 {fault.status} {REASONS.get(fault.status, 'Refused')}"]
+        head = [f"HTTP/1.1 {fault.status} {HTTPStatus(fault.status).phrase}"]
         head += [f"{name}: {value}" for name, value in headers.items()]
         access.info(
             "request",

@@ -4,6 +4,7 @@
 """
 
 import copy
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,7 +20,7 @@ from app.contract_words import (
     REQUEST_HEADERS,
     RESPONSE_HEADERS,
 )
-from app.operations import EVENT_STREAM, OPERATIONS, Operation, Parameter
+from app.operations import EVENT_STREAM, HTML, OPERATIONS, Operation, Parameter
 from engine import __version__
 
 MODELS: tuple[Any, ...] = (
@@ -34,7 +35,12 @@ DOCUMENTS = ("RunConfig", "Summary", "Metrics", "ValidationSummary", "ArtifactMa
 # What an artifact can be beside JSON.
 FILES = ("text/csv", "application/vnd.apache.parquet", "image/png")
 # Errors whose answer has a header of its own.
-WITH_HEADER = {401: "Unauthorized", 416: "RangeNotSatisfiable", 429: "TooMany"}
+WITH_HEADER = {
+    401: ("Unauthorized", "WWW-Authenticate"),
+    416: ("RangeNotSatisfiable", "Content-Range"),
+    429: ("TooMany", "Retry-After"),
+}
+OF_RANGES = {"Range", "If-Range"}  # these are GET's alone
 Examples = Mapping[str, Mapping[str, Any]]
 
 
@@ -66,14 +72,17 @@ def _frame(event: Schema) -> Schema:
         "description": "One frame: `id`, `event`, `data`; a heartbeat has no id.",
         "type": "object",
         "properties": {
-            "id": {"type": "string", "pattern": "^[0-9]+$"},
+            "id": {"description": "the event's seq", "type": "string", "pattern": "^[0-9]+$"},
             "event": {"type": "string", "enum": types},
             "data": {
                 "type": "string",
                 "contentMediaType": "application/json",
                 "contentSchema": data,
             },
-            "retry": {"description": "milliseconds, in the first frame"},
+            "retry": {
+                "description": "milliseconds before an EventSource comes back; a block of its own, "
+                "with which a stream begins"
+            },
         },
         "required": ["data"],
         "additionalProperties": False,
@@ -166,6 +175,8 @@ def _operation(operation: Operation, fields: Schema, said: Mapping[str, Any]) ->
 
 
 def _head(operation: Operation, fields: Schema) -> Schema:
+    heeded = tuple(name for name in operation.headers if name not in OF_RANGES)
+    operation = dataclasses.replace(operation, headers=heeded)
     responses = _responses(operation, {})
     for status in operation.answers:
         responses[str(status)].pop("content", None)
@@ -240,7 +251,7 @@ def _responses(operation: Operation, said: Mapping[str, Any]) -> Schema:
     for code in operation.all_codes:
         codes.setdefault(STATUS[code], []).append(code)
     for status, listed in codes.items():
-        name = WITH_HEADER.get(status, "Error")
+        name, _ = WITH_HEADER.get(status, ("Error", ""))
         found[status] = {
             "$ref": f"#/components/responses/{name}",
             "description": ", ".join(listed),
@@ -256,8 +267,7 @@ REASONS = {
 
 def _answer(operation: Operation, status: int, answer: str, example: Any) -> Schema:
     response: Schema = {"description": REASONS[status]}
-    headers = [name for name, holds in _own_headers(operation, status) if holds]
-    if headers:
+    if headers := own_headers(operation, status):
         response["headers"] = {name: RESPONSE_HEADERS[name] for name in headers}
     if answer == "Artifact":
         whole = {"schema": ref(answer)} if status == 200 else {}
@@ -273,24 +283,25 @@ def _answer(operation: Operation, status: int, answer: str, example: Any) -> Sch
     return response
 
 
-def _own_headers(operation: Operation, status: int) -> list[tuple[str, bool]]:
-    is_file = operation.answers.get(200) in {"Artifact", "text/html"}
-    return [
-        ("ETag", "If-None-Match" in operation.headers),
-        ("Location", 201 in operation.answers and operation.path == "/runs"),
-        ("Content-Range", status == 206),
-        ("Content-Disposition", is_file and status != 304),
-    ]
+def own_headers(operation: Operation, status: int) -> list[str]:
+    """Return the headers of an answer that are not those of every answer."""
+    is_file = operation.answers.get(200) in {"Artifact", HTML}
+    said = {
+        "ETag": "If-None-Match" in operation.headers,
+        "Location": operation.path == "/runs" and operation.method == "POST",
+        "Content-Range": status == 206,
+        "Content-Disposition": is_file and status != 304,
+    }
+    return [name for name, holds in said.items() if holds]
 
 
 def _error_responses(examples: Mapping[str, Any]) -> Schema:
     content: Schema = {"application/json": {"schema": ref("Error")}}
-    headers = {401: "WWW-Authenticate", 416: "Content-Range", 429: "Retry-After"}
     named: Schema = {"Error": {"description": "an error", "content": copy.deepcopy(content)}}
     for example in examples.values():
         named["Error"]["content"]["application/json"]["example"] = example
-    for status, name in WITH_HEADER.items():
-        said = {headers[status]: RESPONSE_HEADERS[headers[status]]}
+    for name, header in WITH_HEADER.values():
+        said = {header: RESPONSE_HEADERS[header]}
         named[name] = {"description": "an error", "headers": said, "content": content}
     return named
 

@@ -12,19 +12,26 @@ one of those that are allowed.
 
 A request is checked in this order: host, origin, preflight, token, route (404 `NOT_FOUND`, 405
 `METHOD_NOT_ALLOWED` with `Allow`), content type and size, JSON, meaning. Requests refuse fields and
-query parameters that are unknown. An error is always an `Error`; the codes of each operation stand
-with its statuses.
+query parameters that are unknown; an integer is written without a point, 20.0 is none. An error is
+always an `Error`; the codes of each operation stand with its statuses.
 
 Configurations are described with the components that come with Studio and with the default limits;
 what a plugin adds stands in `/catalog`, and the limits are settings of the server.
 """
 
+PORTABLE_NAME = (
+    "1 to 64 letters, digits, dots, dashes or underscores, the first and the last a letter or a "
+    "digit; no device's name, such as nul; no two names differ in case alone"
+)
 _RUN_ID = {"schema": {"type": "string", "pattern": "^[0-9a-f]{20}$"}}
 PATH_PARAMETERS: dict[tuple[str, str], dict[str, Any]] = {
     ("", "run_id"): _RUN_ID,
     ("", "symbol"): {"schema": {"type": "string", "pattern": SYMBOL_PATTERN}},
     ("", "timeframe"): {"schema": {"type": "string", "enum": list(TIMEFRAME_MS)}},
-    ("/presets/{name}", "name"): {"schema": {"type": "string", "format": "portable-name"}},
+    ("/presets/{name}", "name"): {
+        "description": "a preset",
+        "schema": {"type": "string", "format": "portable-name"},
+    },
     ("/runs/{run_id}/artifact/{name}", "name"): {
         "description": "as in the manifest, manifest.json, or a table as .csv or .json",
         "schema": {"type": "string", "format": "artifact-name"},
@@ -38,7 +45,7 @@ REQUEST_HEADERS: dict[str, dict[str, Any]] = {
         "schema": {"type": "string", "examples": ["bytes=0-99"]},
     },
     "Last-Event-ID": {
-        "description": "the last event that is known",
+        "description": "the last event that is known; 0 or nothing for all",
         "schema": {"type": "string", "pattern": "^[0-9]+$"},
     },
     "Idempotency-Key": {
@@ -48,7 +55,7 @@ REQUEST_HEADERS: dict[str, dict[str, Any]] = {
 }
 _TEXT = {"schema": {"type": "string"}}
 RESPONSE_HEADERS: dict[str, dict[str, Any]] = {
-    "ETag": {"description": "the version", **_TEXT},
+    "ETag": {"description": "the version, to be sent as If-None-Match", **_TEXT},
     "Location": {"description": "the run's path", **_TEXT},
     "Content-Range": {"description": "which bytes, of how many", **_TEXT},
     "Content-Disposition": {"description": "the file's name", **_TEXT},

@@ -34,21 +34,23 @@ SECTIONS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ),
     (
         "Runs",
-        "What the server says about a run.",
+        "What the server says about a run; `GET /runs/{id}` adds `config`, with every default.",
         ("CreatedRun", "RunRow", "RunError", "RunList", "CancelledRun", "Verification",
          "FileVerdict"),
     ),
     (
         "Metrics",
         "`metrics.json`, and the headline in `summary.json` and in every run that has completed.",
-        ("Metrics", "AllMetrics", "LongTrades", "ShortTrades", "Benchmark", "MetricsSummary"),
+        ("Metrics", "AllMetrics", "LongTrades", "ShortTrades", "Benchmark", "Headline",
+         "MetricsSummary"),
     ),
     (
         "Validation",
         "`validation_summary.json`: what each test found.",
         ("ValidationSummary", "Permutation", "BlockBootstrap", "BootstrapSharpe",
          "BootstrapReturn", "BootstrapDrawdown", "MonteCarlo", "CostLevel", "WalkForward",
-         "WalkForwardFold", "Stretch", "Stitched", "SharpeDecay", "Spread", "Histogram"),
+         "WalkForwardFold", "Stretch", "Stitched", "SharpeDecay", "Spread", "Histogram",
+         "ValidationFigures"),
     ),
     (
         "Documents of a run",
@@ -65,7 +67,8 @@ SECTIONS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
         "Events",
         "The `data` of each frame of `/runs/{id}/events` and its stream, by `type`.",
         ("Queued", "StageBegins", "ProgressMade", "ValidationProgress", "ReplicatesDone", "Warned",
-         "WarningNote", "Completed", "Failed", "Cancelled", "Requeued", "Heartbeat"),
+         "WarningNote", "Completed", "ManifestPointer", "Failed", "FailureCode", "Cancelled",
+         "Requeued", "RequeueReason", "Heartbeat"),
     ),
     (
         "Data sets, charts, presets, errors",
@@ -74,6 +77,10 @@ SECTIONS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
          "Health", "Error", "ErrorBody", "ErrorDetails", "FieldFault"),
     ),
 )  # fmt: skip
+
+
+# What has no part of its own on the page.
+ELSEWHERE = {"PresetConfig": "part of a [RunConfig](#runconfig)", "JsonValue": "any JSON"}
 
 
 def data_model() -> str:
@@ -139,6 +146,8 @@ def _about(schema: Schema, *, optional: bool) -> str:
 
 def _bounds(schema: Mapping[str, Any]) -> str:
     for each in (schema, *schema.get("anyOf", ())):
+        if "maxItems" in each and each.get("minItems") == each["maxItems"]:
+            return f"exactly {each['maxItems']}"
         signs = (("minimum", "≥"), ("exclusiveMinimum", ">"), ("maximum", "≤"),
                  ("exclusiveMaximum", "<"), ("maxItems", "at most"))  # fmt: skip
         found = [f"{sign} {_value(each[key])}" for key, sign in signs if key in each]
@@ -157,7 +166,7 @@ def type_of(schema: Schema) -> str:
     """Return a schema in a few words."""
     if "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]
-        return f"[{name}](#{name.lower()})"
+        return ELSEWHERE.get(name, f"[{name}](#{name.lower()})")
     for union in ("anyOf", "oneOf"):
         if union in schema:
             return _either(type_of(each) for each in schema[union])

@@ -23,6 +23,7 @@ from engine.data import (
 )
 from engine.data.calendars import bars_outside_sessions, gap_flags
 from engine.data.providers import describe
+from engine.data.sessions import check_calendar
 from engine.errors import ConfigError
 from engine.identity import candle_digest
 from engine.registry import faults_of
@@ -59,6 +60,8 @@ def read_candles(file: ImportFile) -> Dataset:
         ConfigError for what no configuration could name; DataError for what cannot be used.
     """
     _check(file.symbol, file.timeframe, file.options.on_bad_rows)
+    if file.calendar is not None:  # weekly bars never ask it for a session
+        check_calendar(file.calendar)
     provider = FileProvider(file.path, file.options)
     dataset = provider.read(file.symbol, file.timeframe, file.options.on_bad_rows)
     if file.calendar is not None:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, RootModel
 
 from app.schemas import RunCode
-from app.wire import Ms, Progress, RunId, Sha256, Stage, Wire
+from app.wire import Attempt, Ms, Progress, RunId, Sha256, Stage, Wire
 
 Message = Annotated[str, Field(description="a plain sentence for a person")]
 
@@ -16,7 +16,7 @@ class Envelope(Wire):
     run_id: RunId
     seq: int = Field(ge=1, description="without a gap from 1, through all attempts; the frame's id")
     ts: Ms
-    attempt: int = Field(ge=1)
+    attempt: Attempt
 
 
 class Queued(Envelope):
@@ -44,8 +44,8 @@ class ProgressMade(Envelope):
 class ReplicatesDone(Wire):
     """How far a validation test has come."""
 
-    test: str
-    completed: int
+    test: str = Field(description="its name in the configuration")
+    completed: int = Field(description="replicates, or folds of a walk-forward")
     total: int
 
 
@@ -61,7 +61,7 @@ class ValidationProgress(Envelope):
 class WarningNote(Wire):
     """Which warning, and how often."""
 
-    code: str
+    code: str = Field(description="as in summary.json")
     count: int = Field(0, description="left out where it says nothing")
 
 
@@ -112,7 +112,7 @@ class Cancelled(Envelope):
 class RequeueReason(Wire):
     """Why the run begins anew."""
 
-    reason: Literal["crash", "stop"]
+    reason: Literal["crash", "stop"] = Field(description="whether the program was told to stop")
 
 
 class Requeued(Envelope):

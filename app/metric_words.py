@@ -1,6 +1,8 @@
 """Metrics as a person reads them."""
 
-from app.belief import reason_in_words
+from decimal import Decimal
+
+from engine.metrics import REASONS
 from engine.metrics.definitions import METRICS, Unit
 
 BY_UNIT: dict[Unit, str] = {
@@ -28,7 +30,16 @@ HUGE = 1e15
 def in_words(name: str, value: float | None, reason: str | None = None) -> str:
     """Return the value of a metric of that dotted name with its unit, or why there is none."""
     if value is None:
-        return f"– ({reason_in_words(reason)})"
+        return f"– ({why_undefined(reason)})"
     known = METRICS.get(name)
     form = FORMS.get(name.rpartition(".")[2]) or (BY_UNIT[known.unit] if known else "{:.6g}")
-    return (form if abs(value) < HUGE else "{:.6g}").format(value)
+    if abs(value) < HUGE:
+        return form.format(value)
+    if known and known.unit == "fraction":
+        return f"{100 * Decimal(value):.6g}%"  # a float might not hold it
+    return f"{value:.6g}"
+
+
+def why_undefined(reason: str | None) -> str:
+    """Return why a metric has no value."""
+    return REASONS.get(reason or "", "undefined")

@@ -70,7 +70,9 @@ RANGE = {
     "provider": Parameter(),
     "limit": Parameter(_whole(1, 10_000, 1_000), "the newest so many bars of the range"),
 }
-AFTER_ID = Parameter(_whole(0, default=0), "the last event that is known; Last-Event-ID wins")
+AFTER_ID = Parameter(
+    _whole(0, default=0), "the last event that is known, 0 for all; Last-Event-ID wins"
+)
 CACHED = ("If-None-Match",)
 
 OPERATIONS: tuple[Operation, ...] = (
@@ -81,9 +83,9 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         "GET", "/runs", "runs.Runs", "Runs, newest first", {200: "RunList"}, ("INVALID_CURSOR",),
         query={
-            "limit": Parameter(_whole(1, 200, 50)),
-            "status": Parameter({"type": "string", "enum": list(STATUSES)}),
-            "symbol": Parameter({"type": "string"}),
+            "limit": Parameter(_whole(1, 200, 50), "how many in a page"),
+            "status": Parameter({"type": "string", "enum": list(STATUSES)}, "in this state alone"),
+            "symbol": Parameter({"type": "string"}, "runs on this one alone"),
             "cursor": Parameter(
                 {"type": "string", "format": "cursor"}, "next_cursor of the page before"
             ),
@@ -123,7 +125,9 @@ OPERATIONS: tuple[Operation, ...] = (
         ("RUN_NOT_FOUND", "EVENT_ID_AHEAD", "TOO_MANY_STREAMS", "SHUTTING_DOWN"),
         query={
             "after_id": AFTER_ID,
-            "heartbeat_ms": Parameter(_whole(250, 60_000), "silence before a sign of life"),
+            "heartbeat_ms": Parameter(
+                _whole(250, 60_000), "silence before a sign of life; else the server's setting"
+            ),
         },
         headers=("Last-Event-ID",),
     ),

@@ -16,11 +16,10 @@ from app.belief import (
     DOUBLE_LAG,
     NOT_MODELLED,
     causality_in_words,
-    reason_in_words,
     warning_in_words,
 )
 from app.markup import Html, Part, element, joined
-from app.metric_words import in_words
+from app.metric_words import in_words, why_undefined
 from app.report_files import VALIDATION, RunFiles
 from app.report_style import STYLE
 from engine.artifacts.tables import read_parquet
@@ -198,7 +197,7 @@ def _tiles(metrics: Document) -> Html:
     tiles = []
     for name in TILES:
         value, beside = metrics["metrics"][name], metrics["benchmark"].get(name)
-        reason = reason_in_words(metrics["reasons"].get(name))
+        reason = why_undefined(metrics["reasons"].get(name))
         tile = [
             element("span", METRICS[name].label, class_="label"),
             element("span", "–" if value is None else in_words(name, value), class_="value"),
@@ -272,7 +271,7 @@ def _metric(name: str, values: Document, metrics: Document) -> Sequence[Part]:
 def _figure(name: str, value: float | None, reason: str | None) -> Html:
     """Return a metric's value, or a dash and below it why there is none."""
     if value is None:
-        return joined("–", element("span", reason_in_words(reason), class_="note"))
+        return joined("–", element("span", why_undefined(reason), class_="note"))
     return joined(in_words(name, value))
 
 

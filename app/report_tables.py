@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from app.belief import REASONS, reason_in_words
+from app.belief import reason_in_words
 from app.markup import Html, Part, element, joined
+from engine.validation import REASONS
 
 Document = Mapping[str, Any]
 NOTHING = "–"
@@ -239,7 +240,7 @@ def trade_table(caption: str, trades: Mapping[str, Any], chosen: Iterable[int]) 
                 moment(row["entry_ts"]),
                 "open" if row["open"] else moment(row["exit_ts"]),
                 f"{int(row['bars_held']):,}",
-                f"{float(row['qty']):,.6g}",
+                quantity(row["qty"]),
                 price(row["entry_price"]),
                 price(row["exit_price"]),
                 signed(f"{pnl:+,.2f}", pnl),
@@ -256,3 +257,9 @@ def price(value: float) -> str:
     """Return a price with the digits that its size needs."""
     size = abs(float(value))
     return f"{float(value):,.2f}" if size >= 100 else f"{float(value):,.5g}"
+
+
+def quantity(value: float) -> str:
+    """Return a number of units with six digits, and all of those before the point."""
+    whole = 1e5 <= abs(float(value)) < 1e15
+    return f"{float(value):,.0f}" if whole else f"{float(value):,.6g}"

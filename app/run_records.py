@@ -118,6 +118,10 @@ def from_cursor(text: str) -> Cursor:
 
 
 def figures(summary: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any] | None]:
-    """Return a run's headline metrics and what its tests found, from its ``summary.json``."""
-    found = dict(summary["validation"])
-    return {**summary["metrics"], **found}, found or None
+    """Return a run's headline metrics and what its tests found, from its ``summary.json``.
+
+    The figures of a plugin's test stand beside the metrics and replace none of them.
+    """
+    metrics, found = dict(summary["metrics"]), dict(summary["validation"])
+    besides = {name: figure for name, figure in found.items() if name not in metrics}
+    return {**metrics, **besides}, found or None

@@ -7,9 +7,22 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from app.api_errors import IN_A_RUN, STATUS
+from app.api_errors import IN_A_RUN, MAX_LISTED, STATUS
 from app.artifact_schemas import MetricsSummary, ValidationFigures
-from app.wire import CodeVersion, Ms, Progress, RunId, Sha256, Stage, Status, Wire, words
+from app.contract_words import PORTABLE_NAME
+from app.wire import (
+    ABSENT,
+    Attempt,
+    CodeVersion,
+    Ms,
+    Progress,
+    RunId,
+    Sha256,
+    Stage,
+    Status,
+    Wire,
+    words,
+)
 from engine.config import RunConfig
 
 
@@ -17,18 +30,16 @@ class FieldFault(Wire):
     """One fault of a request."""
 
     field: str = Field(description="dotted, such as strategy.params.fast; empty for the whole")
-    message: str
+    message: str = Field(description="a plain sentence for a person")
 
 
 class ErrorDetails(Wire):
     """More about an error; only what applies is there."""
 
-    errors: list[FieldFault] | None = Field(
-        None, description="every fault that was found", json_schema_extra={"type": "array"}
+    errors: list[FieldFault] = Field(
+        ABSENT, description=f"every fault that was found, the first {MAX_LISTED:,}"
     )
-    incident: str | None = Field(
-        None, description="where the log says more", json_schema_extra={"type": "string"}
-    )
+    incident: str = Field(ABSENT, description="under which the log says more")
 
 
 class ErrorBody(Wire):
@@ -36,7 +47,7 @@ class ErrorBody(Wire):
 
     code: Annotated[str, words(*STATUS)]
     message: str = Field(description="a plain sentence for a person")
-    details: ErrorDetails | None = None
+    details: ErrorDetails = ABSENT
     retryable: bool = Field(description="whether the same request may succeed later")
 
 
@@ -59,8 +70,8 @@ class Health(Wire):
 class CatalogEntry(Wire):
     """A component that a configuration can name."""
 
-    name: str
-    description: str
+    name: str = Field(description="as a configuration says it")
+    description: str = Field(description="one sentence")
     params: dict[str, Any] = Field(description="JSON Schema of the parameters")
     defaults: dict[str, JsonValue] = Field(description="what holds where none are given")
 
@@ -78,25 +89,27 @@ class Catalog(Wire):
 class ImportQuality(Wire):
     """What was found in the rows of a file."""
 
-    rows_in: int = Field(ge=0)
-    rows_out: int = Field(ge=0)
-    counts: dict[str, int] = Field(description="rows by rule")
-    first_rows: dict[str, list[int]] = Field(description="the first few of each")
+    rows_in: int = Field(ge=0, description="in the file")
+    rows_out: int = Field(ge=0, description="bars that were kept")
+    counts: dict[str, int] = Field(description="rows by what was found; what was not is left out")
+    first_rows: dict[str, list[int]] = Field(
+        description="numbers of the first few of each, 1 under the header"
+    )
 
 
 class Dataset(Wire):
     """A data set that can be run on, or the problem that keeps it from being."""
 
-    provider: str
-    symbol: str
-    timeframe: str
-    first_ts: Ms | None
+    provider: str = Field(description="as a configuration names it")
+    symbol: str = Field(description="as a configuration names it")
+    timeframe: str = Field(description="length of a bar; coarser ones are made from it")
+    first_ts: Ms | None = Field(description="null where there is a problem, as what follows")
     last_ts: Ms | None
     bars: int | None
     volume_known: bool | None
-    calendar: str | None
+    calendar: str | None = Field(description="exchange whose sessions they follow, if one is named")
     quality: ImportQuality | None
-    problem: str | None
+    problem: str | None = Field(description="why it cannot be used; null where it can")
 
 
 class DatasetList(Wire):
@@ -133,7 +146,7 @@ class CreatedRun(Wire):
     run_id: RunId
     hash: Sha256
     status: Status
-    attempt: int = Field(ge=1)
+    attempt: Attempt
     reused: bool = Field(description="whether it was there already")
 
 
@@ -144,7 +157,7 @@ class RunError(Wire):
     """Why a run failed."""
 
     code: RunCode
-    message: str
+    message: str = Field(description="a plain sentence for a person")
 
 
 class RunRow(Wire):
@@ -153,19 +166,23 @@ class RunRow(Wire):
     run_id: RunId
     hash: Sha256
     status: Status
-    stage: Stage | None
+    stage: Stage | None = Field(description="the last that began; null before the first")
     progress: Progress
-    attempt: int = Field(ge=1)
-    symbol: str
-    queued_ts: Ms
-    started_ts: Ms | None
-    finished_ts: Ms | None
-    error: RunError | None
-    metrics: MetricsSummary | None
-    validation: ValidationFigures | None
-    candle_digest: Sha256
+    attempt: Attempt
+    symbol: str = Field(description="that of its configuration")
+    queued_ts: Ms = Field(description="when the current attempt began to wait, UTC epoch ms")
+    started_ts: Ms | None = Field(
+        description="null before it begins, and where files were taken in"
+    )
+    finished_ts: Ms | None = Field(description="null until it has ended")
+    error: RunError | None = Field(description="null unless it failed")
+    metrics: MetricsSummary | None = Field(description="null until it has completed")
+    validation: ValidationFigures | None = Field(
+        description="null where no test has given a figure"
+    )
+    candle_digest: Sha256 = Field(description="SHA-256 of the bars it runs on")
     code_version: CodeVersion
-    manifest_hash: Sha256 | None
+    manifest_hash: Sha256 | None = Field(description="null until it has completed")
 
 
 class RunDetail(RunRow):
@@ -185,7 +202,9 @@ class CancelledRun(Wire):
     """What a request to cancel has led to."""
 
     run_id: RunId
-    status: Literal["cancelling", "cancelled"]
+    status: Literal["cancelling", "cancelled"] = Field(
+        description="cancelling while the work stops; the stream tells the end"
+    )
 
 
 class FileVerdict(Wire):
@@ -193,21 +212,23 @@ class FileVerdict(Wire):
 
     name: str
     ok: bool
-    reason: str | None
+    reason: str | None = Field(description="null where it is ok")
 
 
 class Verification(Wire):
     """What a run's directory looks like beside its manifest."""
 
-    ok: bool
-    manifest_ok: bool
+    ok: bool = Field(description="whether everything below is")
+    manifest_ok: bool = Field(
+        description="whether its own hashes agree, with the one that was stored as well"
+    )
     files: list[FileVerdict]
 
 
 class StoredPreset(Wire):
     """A preset as it was kept."""
 
-    name: str
+    name: str = Field(json_schema_extra={"format": "portable-name"}, description=PORTABLE_NAME)
     config: "PresetConfig"
 
 
@@ -225,10 +246,3 @@ class PresetList(Wire):
 
 class PresetConfig(BaseModel):
     """Any part of a RunConfig."""
-
-
-class PresetRequest(Wire):
-    """A part of a configuration and the name to keep it under."""
-
-    name: str = Field(json_schema_extra={"format": "portable-name"})
-    config: PresetConfig

@@ -15,10 +15,7 @@ MAX_INTEGER = 2**53 - 1
 
 
 class Strict(BaseModel):
-    """A frozen model: no unknown fields, no coercion, no NaN or infinity, no negative zero.
-
-    A whole number may be written as 20.0: JSON does not tell the two apart.
-    """
+    """A frozen model: no unknown fields, no coercion, no NaN or infinity, no negative zero."""
 
     model_config: ClassVar[ConfigDict] = ConfigDict(
         strict=True, frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True
@@ -26,15 +23,15 @@ class Strict(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _fold_whole_numbers(cls, raw: object) -> object:
-        # -0.0 and 0 mean the same and must hash the same; a field for fractions takes 20 as well.
+    def _fold_negative_zero(cls, raw: object) -> object:
+        # -0.0 and 0 mean the same and must hash the same.
         if not isinstance(raw, Mapping):
             return raw
-        return {key: int(value) if _is_whole(value) else value for key, value in raw.items()}
+        return {key: 0.0 if _is_zero(value) else value for key, value in raw.items()}
 
 
-def _is_whole(value: object) -> bool:
-    return isinstance(value, float) and abs(value) <= MAX_INTEGER and value.is_integer()
+def _is_zero(value: object) -> bool:
+    return isinstance(value, float) and value == 0.0
 
 
 class Params(Strict):
@@ -168,6 +165,8 @@ def _sentence(found: Any, model: type[BaseModel]) -> str:
         return f"unknown field; did you mean {close[0]!r}?" if close else "unknown field"
     if found["type"] == "missing":
         return "is required"
+    if found["type"] in {"model_type", "dict_type"}:  # the message would name our classes
+        return "should be an object"
     message = found["msg"].removeprefix("Value error, ").replace("Input should", "should")
     message = message.replace("valid tuple", "list")
     return str(message[:1].lower() + message[1:])

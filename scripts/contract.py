@@ -1,7 +1,7 @@
 """Write what is made from the table of operations and the models: contract, schemas, data model.
 
-python scripts/contract.py            write them
-python scripts/contract.py --check    say which are not up to date, and fail
+python -m scripts.contract            write them
+python -m scripts.contract --check    say which are not up to date, and fail
 """
 
 import argparse
@@ -34,6 +34,15 @@ class _Plain(yaml.SafeDumper):
     def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002  # yaml's
         """Never refer to an earlier place."""
         return True
+
+
+def _text(dumper: _Plain, text: str) -> yaml.ScalarNode:
+    """Write text of several lines as it reads."""
+    style = "|" if "\n" in text else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Plain.add_representer(str, _text)
 
 
 def generated() -> dict[Path, str]:

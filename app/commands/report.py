@@ -10,7 +10,7 @@ from rich.text import Text
 
 from app.commands.export import opened
 from app.commands.run import RUNS
-from app.commands.verify import find_run
+from app.commands.verify import find_run, is_folder
 from app.data_dir import DataDir, HeldError, held
 from app.local_client import LocalClient
 from app.report import make_report
@@ -42,7 +42,7 @@ def report_command(run_or_dir: str, out: Path | None, data_dir: Path | None) -> 
 
 def _report(run_or_dir: str, data_dir: Path | None) -> tuple[str, bytes]:
     settings = read_settings({"data_dir": data_dir})
-    is_here = Path(run_or_dir).is_dir() or (RUNS / run_or_dir).is_dir()
+    is_here = is_folder(Path(run_or_dir)) or is_folder(RUNS / run_or_dir)
     if is_here or RUN_ID.fullmatch(run_or_dir) is None or not settings.data_dir.is_dir():
         return make_report(find_run(run_or_dir, settings).resolve())
     try:
@@ -70,6 +70,6 @@ def _asked(client: LocalClient, run_id: str) -> bytes:
 
 
 def _is_there(place: Path, content: bytes) -> bool:
-    with suppress(OSError):
-        return place.read_bytes() == content
+    with suppress(OSError):  # a pipe or a terminal would keep us waiting
+        return place.is_file() and place.read_bytes() == content
     return False

@@ -69,14 +69,22 @@ def find_run(run_or_dir: str, settings: Settings) -> Path:
         VerificationError where there is none.
     """
     path = Path(run_or_dir)
-    if not path.is_dir() and path.name == run_or_dir:
+    if not is_folder(path) and path.name == run_or_dir:
         for runs in (RUNS, settings.data_dir / "runs"):
-            if (runs / run_or_dir).is_dir():
+            if is_folder(runs / run_or_dir):
                 return runs / run_or_dir
-    if not path.is_dir():
+    if not is_folder(path):
         message = f"there is no run {run_or_dir}"
         raise VerificationError(message)
     return path
+
+
+def is_folder(path: Path) -> bool:
+    """Tell whether there is such a directory; a name that is too long for one is nobody's."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
 
 
 def _say(console: Output, check: FileCheck, praise: str) -> None:

@@ -55,7 +55,7 @@ class Services:
     heartbeat_ms: int
     shorten: Callable[[str], str]  # makes a message's paths relative, and hides the token
     streams: set[Any] = field(default_factory=set)
-    idle: dict[Any, None] = field(default_factory=dict)  # connections that wait for a request
+    idle: dict[Any, None] = field(default_factory=dict)  # connections that may make room
     closing: bool = False
 
 
@@ -159,7 +159,7 @@ class Handler(tornado.web.RequestHandler):
         """Let the answer be this refusal, when the rest of the body has gone by."""
         self._refusal = refusal
         connection: Any = self.request.connection
-        connection.stream.refusal = refusal  # also where the body turns out to be malformed
+        connection.stream.refuse(refusal)
         self._body.clear()
         self.request.method = "REFUSE"
         self._drain_timer = asyncio.get_running_loop().call_later(DRAIN_S, self._answer_refusal)

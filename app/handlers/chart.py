@@ -1,11 +1,11 @@
 """``/candles`` and ``/features``: what a chart draws, and what a strategy would see of it."""
 
 import hashlib
-import json
 from typing import Any
 
 from app.api_errors import ApiError, as_api_error
 from app.handlers.base import Handler
+from app.strict_json import parse_json
 from engine.errors import ConfigError, LimitError
 
 FIELDS = ("symbol", "timeframe", "start", "end", "provider")
@@ -53,7 +53,6 @@ class Features(Candles):
     def _indicators(self) -> Any:
         text = self.query("indicators")
         try:
-            listed: Any = json.loads(text or "[]")
+            return parse_json(text or "[]")
         except (ValueError, RecursionError):
             raise ApiError("INVALID_QUERY", "indicators should be a JSON list") from None
-        return listed

@@ -3,6 +3,7 @@
 import hashlib
 
 from app.handlers.artifacts import ArtifactHandler
+from engine.errors import VerificationError
 
 HTML_TYPE = "text/html; charset=utf-8"
 
@@ -18,9 +19,13 @@ class Report(ArtifactHandler):
         etag = f'"{hashlib.sha256(raw).hexdigest()}-{code_version}"'
         if not self.matches(etag):
             manifest_hash = run["manifest_hash"]
-            content = await self.services.engine.ask(
-                lambda backtests: backtests.report(folder, manifest_hash)
-            )
+            try:
+                content = await self.services.engine.ask(
+                    lambda backtests: backtests.report(folder, manifest_hash)
+                )
+            except VerificationError:
+                self.services.runs.directory(run_id)  # where it has just been removed, that is why
+                raise
             self.set_header("Content-Type", HTML_TYPE)
             self.set_header("Content-Disposition", f'attachment; filename="{run_id}.html"')
             self.write(content)

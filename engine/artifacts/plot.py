@@ -98,10 +98,10 @@ def draw_svgs(picture: Picture) -> list[bytes]:
 
 
 def _as_svg(figure: "Figure", number: int) -> bytes:
+    import matplotlib as mpl  # noqa: PLC0415  # 0.4 s, and a run without a plot needs none of it
+
     content = io.BytesIO()
     # The salt makes the names inside repeatable, and other ones in each part.
-    import matplotlib as mpl  # noqa: PLC0415  # as above
-
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": f"studio-{number}"}):
         figure.savefig(content, format="svg", metadata=dict.fromkeys(("Date", "Creator")))
     return content.getvalue()

@@ -1,6 +1,7 @@
 """The lower part of a run's picture: what the validation tests found."""
 
 import functools
+import textwrap
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 STATISTICS = {"sharpe": "Sharpe", "total_return": "total return"}
+LINE = 44  # characters
 Panel = Callable[["Axes"], None]
 
 
@@ -45,7 +47,11 @@ def _draw_permutation(axes: "Axes", found: Document) -> None:
     """Draw the statistic in permuted markets, and in the real one."""
     name = STATISTICS[found["statistic"]]
     if found["p_value"] is None:
-        title(axes, f"No verdict on luck: {REASONS.get(found['reason'], 'undefined')}")
+        why = f"No verdict on luck: {REASONS.get(found['reason'], 'undefined')}"
+        if not found["histogram"]["counts"]:
+            _say(axes, why)
+            return
+        title(axes, why)
     else:
         said = chance_in_words(found["p_value"], found["n"], found["method"])
         title(axes, said.capitalize())
@@ -59,7 +65,11 @@ def _draw_bootstrap(axes: "Axes", found: Document) -> None:
     """Draw the Sharpe ratios of the resampled returns, and the honest interval."""
     interval = found["sharpe"]["studentized"]
     if interval is None:
-        title(axes, f"Sharpe interval: {REASONS.get(found['reason'], 'undefined')}")
+        why = f"No Sharpe interval: {REASONS.get(found['reason'], 'undefined')}"
+        if not found["histogram"]["counts"]:
+            _say(axes, why)
+            return
+        title(axes, why)
     else:
         low, high = interval
         percent = f"{100 * found['confidence']:g}%"
@@ -73,8 +83,7 @@ def _draw_bootstrap(axes: "Axes", found: Document) -> None:
 def _draw_stitched(axes: "Axes", picture: Picture, found: Document) -> None:
     """Draw the equity of the out-of-sample folds, one after another."""
     if picture.stitched is None:
-        title(axes, f"Out of sample: {REASONS.get(found['reason'], 'undefined')}")
-        _finish(axes, "")
+        _say(axes, f"Out of sample: {REASONS.get(found['reason'], 'undefined')}")
         return
     ts, equity = picture.stitched
     drawn = sample_bars(equity)
@@ -90,6 +99,13 @@ def _draw_stitched(axes: "Axes", picture: Picture, found: Document) -> None:
     date_axis(axes, 3, 6)
     won = round(found["positive_folds"] * found["n"])
     _finish(axes, f"{won} of {found['n']} folds made money")
+
+
+def _say(axes: "Axes", text: str) -> None:
+    """Write why there is nothing to draw, in lines that fit a panel."""
+    axes.set_axis_off()
+    said = textwrap.fill(text, LINE)
+    axes.text(0.0, 1.0, said, transform=axes.transAxes, va="top", fontsize=9.5, color=INK)
 
 
 def _histogram(axes: "Axes", histogram: Any, color: str) -> None:

@@ -3,12 +3,14 @@
 import io
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from engine.data.open_file import BUFFER_BYTES, GZIP, Unpacked, open_regular
 from engine.data.read_csv import read_csv
-from engine.errors import DataError
+from engine.errors import DataError, StorageError
 
 if TYPE_CHECKING:
     from engine.data.normalize import ReadOptions
@@ -31,7 +33,8 @@ def read_file(path: Path, options: "ReadOptions") -> "RawTable":
     """Return the rows of a file: CSV in any usual layout, Parquet, or either packed with gzip.
 
     Raises
-        DataError where it is something else, damaged, or beyond ``options.limits``.
+        DataError where it is something else, damaged, or beyond ``options.limits``; StorageError
+        where there is no room to unpack it.
     """
     with open_regular(path) as file:
         if not file.peek(2).startswith(GZIP):
@@ -48,8 +51,7 @@ def _read(file: io.BufferedReader, name: str, options: "ReadOptions") -> "RawTab
 
         if file.seekable():
             return read_parquet(file, name, date_format=options.date_format, limits=options.limits)
-        with tempfile.TemporaryFile() as whole:  # what a packed file unfolds to is for the disk
-            shutil.copyfileobj(file, whole, BUFFER_BYTES)
+        with _on_disk(file) as whole:
             return read_parquet(whole, name, date_format=options.date_format, limits=options.limits)
     if head.startswith(GZIP):
         raise DataError(f"{name} is packed with gzip twice; unpack it once")
@@ -63,3 +65,15 @@ def _read(file: io.BufferedReader, name: str, options: "ReadOptions") -> "RawTab
         date_format=options.date_format,
         limits=options.limits,
     )
+
+
+@contextmanager
+def _on_disk(file: io.BufferedReader) -> Iterator[IO[bytes]]:
+    """Yield what a packed file unfolds to, as a temporary file: there may be much of it."""
+    try:
+        with tempfile.TemporaryFile() as whole:
+            shutil.copyfileobj(file, whole, BUFFER_BYTES)
+            whole.flush()
+            yield whole
+    except OSError as fault:
+        raise StorageError.from_os_error("the unpacked file", fault) from None

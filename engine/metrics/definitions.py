@@ -123,7 +123,10 @@ _WHOLE: dict[str, tuple[str, Unit, str]] = {
     "max_gross_exposure": (
         "Largest gross exposure",
         "fraction",
-        "The largest of all bars' |position·C|/E, C the close; above 1 is borrowed money.",
+        (
+            "The largest of all bars' |position·C|/E, C the close; above 1 the position is larger "
+            "than the equity."
+        ),
     ),
     "trade_count": (
         "Trades",
@@ -161,7 +164,7 @@ _WHOLE: dict[str, tuple[str, Unit, str]] = {
     "best_trade": (
         "Best trade",
         "currency",
-        "The largest profit of a closed trade, net of costs.",
+        "The largest profit of a closed trade, or its smallest loss, net of costs.",
     ),
     "worst_trade": (
         "Worst trade",

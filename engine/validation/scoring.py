@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from engine.kernels import view_for
-from engine.metrics import Measured, null, per_bar_returns, sharpe_of_returns
+from engine.metrics import (
+    REASONS as METRIC_REASONS,
+    Measured,
+    null,
+    per_bar_returns,
+    sharpe_of_returns,
+)
 
 if TYPE_CHECKING:
     from engine.records import Floats
@@ -16,8 +22,8 @@ if TYPE_CHECKING:
 TIE = 1e-12
 MAX_BINS = 64
 
-# Why a test gives no number, as a person reads it.
-REASONS = {
+# Why a test gives no number, as a person reads it; also where a metric of its own is undefined.
+REASONS = METRIC_REASONS | {
     "statistic_invariant": "every replicate gives the same figure",
     "no_timing": "the target weight never changes, so there is no timing to test",
     "no_trades": "nothing was traded",

@@ -92,6 +92,7 @@ def asking(port: int, times_ms: list[float]) -> Iterator[None]:
     ours, theirs = context.Pipe(duplex=False)
     process = context.Process(target=ask_health, args=(port, ready, done, theirs))
     process.start()
+    theirs.close()  # or its end would not be seen
     try:
         assert ready.wait(30), "no health check was made"
         yield

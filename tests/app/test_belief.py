@@ -88,4 +88,6 @@ def test_the_other_sentences() -> None:
 
 def test_every_reason_has_words() -> None:
     """A reason that nobody wrote words for is at least no gap."""
+    assert reason_in_words("no_trades") == "nothing was traded"  # a metric's is another
+    assert reason_in_words("zero_volatility") == "zero volatility"
     assert reason_in_words("never heard of") == reason_in_words(None) == "undefined"

@@ -3,6 +3,7 @@ import dataclasses
 import hashlib
 import itertools
 import json
+import os
 import re
 import shutil
 import xml.etree.ElementTree as ET
@@ -150,6 +151,8 @@ def test_a_file_that_is_there(studio: Studio, folder: Path, tmp_path: Path) -> N
     assert "is there already" in refused.err
     assert place.read_text(encoding="utf-8") == "something else"
     assert studio("report", folder, "--out", tmp_path).code == 2
+    os.mkfifo(tmp_path / "pipe")
+    assert studio("report", folder, "--out", "pipe").code == 2  # and is not waited for
 
 
 def test_where_nothing_can_be_written(studio: Studio, folder: Path) -> None:
@@ -159,10 +162,11 @@ def test_where_nothing_can_be_written(studio: Studio, folder: Path) -> None:
     assert done.err.count("\n") == 1
 
 
-@pytest.mark.parametrize("name", ["nothing", "0" * 20, "../nothing", "a/b"])
-def test_no_such_run(studio: Studio, name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["nothing", "0" * 20, "../nothing", "a/b", "x" * 300])
+@pytest.mark.parametrize("command", ["report", "verify"])
+def test_no_such_run(studio: Studio, command: str, name: str, tmp_path: Path) -> None:
     """A run that is not there is a failed verification, and leaves no file."""
-    done = studio("report", name)
+    done = studio(command, name)
     assert (done.code, done.out) == (5, "")
     assert f"there is no run {name}" in done.err
     assert not list(tmp_path.glob("*.html"))

@@ -5,7 +5,6 @@ import pytest
 
 from engine.config import RunConfig
 from engine.errors import ConfigError, LimitError
-from engine.identity import identify
 from engine.limits import Limits
 from engine.plan import make_plan
 
@@ -173,7 +172,7 @@ def test_written_out_configuration_is_its_own_fixed_point() -> None:
         ({"provider": "sampel"}, "provider", "did you mean 'sample'"),
         ({"seed": 2**53}, "seed", "less than or equal to 9007199254740991"),
         ({"seed": True}, "seed", "valid integer"),
-        ({"seed": 20.5}, "seed", "valid integer"),
+        ({"seed": 20.0}, "seed", "valid integer"),
         ({"seed": "1"}, "seed", "valid integer"),
         ({"start": "yesterday"}, "start", "not an ISO-8601"),
         ({"start": "2002-01-01", "end": "2001-01-01"}, "end", "later than start"),
@@ -192,17 +191,17 @@ def test_written_out_configuration_is_its_own_fixed_point() -> None:
         ({"execution": {"slippage_bps": 10**400}}, "execution.slippage_bps", "valid number"),
         ({"execution": {"lot_size": -1}}, "execution.lot_size", "greater than or equal to 0"),
         ({"execution": {"fill_price": "close"}}, "execution.fill_price", "'open_next'"),
-        ({"execution": None}, "execution", "valid dictionary"),
+        ({"execution": None}, "execution", "should be an object"),
         ({"execution": {"slippage_model": {"name": "spread"}}}, "execution.slippage_model.name", "did you mean 'spread_pct'"),
         ({"execution": {"slippage_model": {"name": "spread_pct", "params": {"spread_pct": 1}}}}, "execution.slippage_model.params.spread_pct", "less than 1"),
         ({"execution": {"slippage_model": {}}}, "execution.slippage_model.name", "is required"),
         ({"strategy": {"name": "dual_smma"}}, "strategy.name", "did you mean 'dual_sma'"),
         ({"strategy": {"name": "zzz"}}, "strategy.name", "known: buy_and_hold, dual_sma"),
         ({"strategy": {"params": {"fast": 50}}}, "strategy.params.slow", "greater than fast (50)"),
-        ({"strategy": {"params": {"fast": 20.5}}}, "strategy.params.fast", "valid integer"),
+        ({"strategy": {"params": {"fast": 20.0}}}, "strategy.params.fast", "valid integer"),
         ({"strategy": {"params": {"fsat": 20}}}, "strategy.params.fsat", "did you mean 'fast'"),
         ({"strategy": {"params": {"threshold_bp": math.nan}}}, "strategy.params.threshold_bp", "finite number"),
-        ({"strategy": "dual_sma"}, "strategy", "valid dictionary"),
+        ({"strategy": "dual_sma"}, "strategy", "should be an object"),
         ({"risk": {"params": {"fraction": 1.5}}}, "risk.params.fraction", "at most max_leverage (1)"),
         ({"risk": {"params": {"fraction": 0}}}, "risk.params.fraction", "greater than 0"),
         ({"risk": {"name": "kelly_fraction", "params": {"mode": "half"}}}, "risk.params.mode", "'fixed' or 'rolling'"),
@@ -268,15 +267,3 @@ def test_checked_configuration_cannot_be_changed() -> None:
     config = checked({})
     with pytest.raises(ValueError, match="frozen"):
         config.seed = 5  # type: ignore[misc]  # what the test is about
-
-
-def test_a_whole_number_may_be_written_with_a_point() -> None:
-    """JSON does not tell 20.0 from 20: both are the same configuration."""
-    one = make_plan(
-        {"symbol": "X", "seed": 20.0, "strategy": {"params": {"fast": 5.0, "threshold_bp": 1.0}}}
-    )
-    other = make_plan(
-        {"symbol": "X", "seed": 20, "strategy": {"params": {"fast": 5, "threshold_bp": 1}}}
-    )
-    assert one.config == other.config
-    assert identify(one.config, "0" * 64) == identify(other.config, "0" * 64)

@@ -9,7 +9,7 @@ from typing import Any
 import jsonschema_rs
 
 from app.api_errors import STATUS
-from app.contract import components, operation_id
+from app.contract import FILES, WITH_HEADER, components, operation_id, own_headers
 from app.operations import OPERATIONS, Operation, by_path
 
 PATTERNS = {re.compile(re.sub(r"\\{\w+\\}", "[^/]+", re.escape(path))): path for path in by_path()}
@@ -32,16 +32,20 @@ class Checker:
         if status >= 400:
             code = "" if method == "HEAD" else str(validated("Error", body)["error"]["code"])
             self._check_error(operation, status, code)
+            if status in WITH_HEADER:
+                assert WITH_HEADER[status][1] in headers, (method, target, status)
             return
         if operation is None:
             assert (method, status) == ("OPTIONS", 204), (method, target, status)
             return
         assert status in operation.answers, (method, route, status)
+        missing = [name for name in own_headers(operation, status) if name not in headers]
+        assert not missing, (method, route, status, missing)
         self.produced.add((name_of(operation, method), status, ""))
         if method == "HEAD" or status in {204, 304}:
             assert not body
             return
-        _check_body(operation.answers[status], headers.get("Content-Type", ""), body)
+        _check_body(operation.answers[status], status, headers.get("Content-Type", ""), body)
 
     def _check_error(self, operation: Operation | None, status: int, code: str) -> None:
         if code:
@@ -64,7 +68,7 @@ def name_of(operation: Operation, method: str) -> str:
     return name.replace("get", "head", 1) if method == "HEAD" else name
 
 
-def _check_body(answer: str, kind: str, body: bytes) -> None:
+def _check_body(answer: str, status: int, kind: str, body: bytes) -> None:
     media_type = kind.partition(";")[0]
     if answer == "text/event-stream":
         assert media_type == answer
@@ -73,7 +77,11 @@ def _check_body(answer: str, kind: str, body: bytes) -> None:
             validated("Heartbeat" if event["type"] == "heartbeat" else "Event", line)
     elif "/" in answer:
         assert media_type == answer
-    elif answer != "Artifact":
+    elif answer == "Artifact":
+        assert media_type in {"application/json", *FILES}
+        if status == 200 and media_type == "application/json":
+            validated(answer, body)
+    else:
         assert media_type == "application/json"
         validated(answer, body)
 

@@ -83,6 +83,7 @@ def test_unknown_volume_is_null(server: Server) -> None:
         ("/candles", {"symbol": "NONE"}, 404, "DATASET_NOT_FOUND", None),
         ("/candles", SPX | {"start": "2999-01-01"}, 422, "INVALID_DATA", None),
         ("/features", SPX | {"indicators": "["}, 400, "INVALID_QUERY", None),
+        ("/features", SPX | {"indicators": '[{"name": "sma", "name": "rsi"}]'}, 400, "INVALID_QUERY", None),
         ("/features", SPX | {"indicators": "{}"}, 400, "INVALID_QUERY", "indicators"),
         ("/features", SPX | {"indicators": '[{"name": "no"}]'}, 400, "INVALID_QUERY", "indicators.0.name"),
         ("/features", SPX | {"indicators": json.dumps([{"name": "sma", "params": {"length": n}} for n in range(2, 67)])}, 422, "LIMIT_EXCEEDED", "indicators"),

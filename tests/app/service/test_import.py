@@ -203,3 +203,14 @@ def test_a_long_file(server: Server) -> None:
     answer = put(server, b"time,open,high,low,close\n" + rows.encode(), path="/datasets/LONG/1m")
     assert (answer.status, answer.json["bars"]) == (201, n)
     assert json.dumps(answer.json["quality"])
+
+
+@pytest.mark.parametrize("timeframe", ["1d", "1w"])
+@pytest.mark.parametrize("calendar", ["", "NYSE?", "xnys"])
+def test_a_calendar_that_nobody_knows(server: Server, timeframe: str, calendar: str) -> None:
+    """A calendar must be one of those that are known, also for bars that never ask it."""
+    rows = b"date,open,high,low,close\n2024-01-02,10,12,9,11\n2024-01-09,10,12,9,11\n"
+    answer = put(server, rows, path=f"/datasets/ACME/{timeframe}?calendar={calendar}")
+    assert (answer.status, answer.code) == (400, "INVALID_QUERY")
+    assert answer.json["error"]["details"]["errors"][0]["field"] == "calendar"
+    assert not any(each["symbol"] == "ACME" for each in server.get("/datasets").json["datasets"])

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from app import backtests
 from app.report import make_report
 
 Server = Any
@@ -134,6 +135,20 @@ def test_files_that_are_gone(server: Server) -> None:
     shutil.rmtree(folder_of(server, run_id))
     answer = server.get(f"/runs/{run_id}/report")
     assert (answer.status, answer.code) == (404, "ARTIFACT_NOT_FOUND")
+
+
+def test_a_run_that_is_removed_meanwhile(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the run goes while its report is being made there is none, and nothing went wrong."""
+    server = serve()
+    run_id = server.completed()["run_id"]
+
+    def late(folder: Path, manifest_hash: str) -> tuple[str, bytes]:
+        assert server.call("DELETE", f"/runs/{run_id}").status == 204
+        return make_report(folder, manifest_hash)
+
+    monkeypatch.setattr(backtests, "make_report", late)
+    answer = server.get(f"/runs/{run_id}/report")
+    assert (answer.status, answer.code) == (404, "RUN_NOT_FOUND")
 
 
 def test_the_command_beside_a_server(server: Server, studio: Studio, tmp_path: Path) -> None:

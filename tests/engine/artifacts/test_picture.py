@@ -1,6 +1,7 @@
 import dataclasses
 import io
 import json
+import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ CONFIG: dict[str, Any] = {
     "execution": {"slippage_bps": 2},
 }  # fmt: skip
 TESTS = {"permutation": {"n": 19}, "block_bootstrap": {"n": 49}, "walk_forward": {"folds": 3}}
+SVG = "{http://www.w3.org/2000/svg}"
 TABLES = ("equity.parquet", "fills.parquet", "drawdown.parquet")
 
 
@@ -69,6 +71,22 @@ def test_the_parts_as_svg(tmp_path: Path) -> None:
     assert draw_svgs(Picture.of(result))[:3] == parts[:3]
     assert b"Equity" in parts[0]
     assert all(b"<text" in part and b"<dc:date>" not in part for part in parts)
+
+
+def test_tests_with_nothing_to_draw(tmp_path: Path) -> None:
+    """A panel without a figure says why, in lines that fit it, and has no axes."""
+    idle = {"strategy": {"name": "dual_sma", "params": {"fast": 20, "slow": 5000}}, "plot": False}
+    _, read = both(tmp_path / "run", validation=TESTS, **idle)
+    said = []
+    for part in draw_svgs(read)[1:]:
+        root = ET.fromstring(part)  # noqa: S314  # what was made a moment ago
+        lines = [line.strip() for text in root.iter(f"{SVG}text") for line in text.itertext()]
+        said.append([line for line in lines if line])
+    assert said == [
+        ["No verdict on luck: the target weight never", "changes, so there is no timing to test"],
+        ["No Sharpe interval: zero volatility"],
+        ["Out of sample: too few bars"],
+    ]
 
 
 def test_a_table_without_the_column(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Files that are damaged, too large, hostile or no files: a sentence each, and nothing else."""
 
+import functools
 import gzip
 import io
 import os
@@ -228,7 +229,7 @@ def test_no_room_to_unpack_parquet(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     """A full disk is no fault of the file."""
     path = tmp_path / "candles_1d.parquet"
     path.write_bytes(gzip.compress(GOOD_PARQUET))
-    monkeypatch.setattr(tempfile, "TemporaryFile", lambda: Path("/dev/full").open("w+b"))
+    monkeypatch.setattr(tempfile, "TemporaryFile", functools.partial(open, "/dev/full", "w+b"))
     with pytest.raises(StorageError, match="No space is left to write the unpacked file"):
         read_file(path, ReadOptions())
     monkeypatch.undo()

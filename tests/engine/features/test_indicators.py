@@ -145,7 +145,7 @@ def test_length_is_timeperiod(name: str, walk: Walk) -> None:
         ("ma", {"matype": 14}, "indicators.3.params.matype", "less than or equal to 13"),
         ("mama", {"fastlimit": 1.0}, "indicators.3.params.fastlimit", "less than or equal to 0.99"),
         ("sma", {"timeperiod": 200_000}, "indicators.3.params.timeperiod", "less than or equal"),
-        ("sma", {"timeperiod": 5.5}, "indicators.3.params.timeperiod", "integer"),
+        ("sma", {"timeperiod": 5.0}, "indicators.3.params.timeperiod", "integer"),
         ("sma", {"timeperiod": "5"}, "indicators.3.params.timeperiod", "integer"),
         ("sma", {"timeperiod": True}, "indicators.3.params.timeperiod", "integer"),
         ("sma", {"timeperiod": None}, "indicators.3.params.timeperiod", "integer"),

@@ -59,7 +59,7 @@ def test_fixed_fraction(fraction: float, max_leverage: float) -> None:
         ("fixed_fraction", {"max_leverage": 101.0}, "max_leverage"),
         ("volatility_target", {"target_vol": 0.0}, "target_vol"),
         ("volatility_target", {"lookback": 1}, "lookback"),
-        ("volatility_target", {"lookback": 20.5}, "lookback"),
+        ("volatility_target", {"lookback": 20.0}, "lookback"),
         ("volatility_target", {"min_vol": 0.0}, "min_vol"),
         ("volatility_target", {"base_fraction": 0.0}, "base_fraction"),
         ("volatility_target", {"max_leverage": -1.0}, "max_leverage"),

@@ -159,7 +159,7 @@ def test_defaults() -> None:
         ({"slow": 20}, "slow"),
         ({"fast": 0}, "fast"),
         ({"fast": -1}, "fast"),
-        ({"fast": 5.5}, "fast"),
+        ({"fast": 5.0}, "fast"),
         ({"slow": 100_001}, "slow"),
         ({"threshold_bp": -1.0}, "threshold_bp"),
         ({"threshold_bp": 10_000.0}, "threshold_bp"),

@@ -235,6 +235,23 @@ def test_connections_that_are_all_at_work(
     assert is_well(server)
 
 
+def test_who_is_refused_makes_room(
+    serve: Serve, is_well: Well, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Strangers whose bodies are only read to be thrown away do not keep others out meanwhile."""
+    monkeypatch.setattr(connections, "SPARE", 0)
+    server = serve(max_streams=3)
+    with contextlib.ExitStack() as stack:
+        lines = ("Content-Length: 5000", "Expect: 100-continue")
+        for _ in range(3):
+            stranger = stack.enter_context(server.socket())
+            stranger.sendall(head(server, "POST", "/runs", *lines))
+            assert stranger.recv(12) == b"HTTP/1.1 100"  # it is decided, and the body awaited
+        assert server.get("/health").status == 200
+        assert server.get("/runs").status == 200
+    assert is_well(server)
+
+
 def test_answers_that_nobody_reads(server: Server, is_well: Well) -> None:
     """A thousand requests in one breath, whose answers nobody reads, are answered one at a time."""
     raw = head(server, "GET", "/catalog", f"Authorization: Bearer {server.token}")

@@ -14,8 +14,11 @@ import yaml
 from openapi_spec_validator import validate
 
 from app.api_errors import STATUS
+from app.contract_words import RESPONSE_HEADERS
+from app.data_model import data_model
 from app.handlers.base import NotFound
 from app.operations import OPERATIONS, by_path
+from app.security import CORS_EXPOSED
 from app.server import application
 from engine.errors import ConfigError
 from engine.plan import make_plan
@@ -152,6 +155,72 @@ def test_a_length_may_be_called_so() -> None:
         else:
             with pytest.raises(ConfigError):
                 make_plan(raw)
+
+
+def test_a_request_over_a_preset_has_no_defaults() -> None:
+    """What a preset or a request over one leaves out is not said to have the configuration's."""
+    for name in ("PresetConfig", "RunOverPreset", "ExecutionOverPreset"):
+        assert not any("default" in field for field in NAMED[name]["properties"].values())
+    assert NAMED["RunConfig"]["properties"]["timeframe"]["default"] == "1d"
+
+
+def test_a_request_over_a_preset_may_leave_names_to_it(server: Server) -> None:
+    """Parameters alone go to the component that the preset names; contract and server agree."""
+    named = {
+        "strategy": {"name": "dual_sma", "params": {"fast": 5}},
+        "risk": {"name": "volatility_target"},
+        "execution": {"slippage_model": {"name": "participation_rate"}},
+    }
+    assert server.post("/presets", {"name": "mine", "config": named}).status == 201
+    sent = {
+        "preset_ref": "mine", "symbol": "SPX", "provider": "sample", "plot": False,
+        "strategy": {"params": {"slow": 9}},
+        "risk": {"params": {"target_vol": 0.2}},
+        "execution": {"slippage_model": {"params": {"participation_pct": 0.2}}},
+    }  # fmt: skip
+    validator("RunRequest").validate(sent)
+    assert server.post("/runs", sent).status == 201
+    assert not validator("RunRequest").is_valid(sent | {"preset_ref": None})
+
+
+def test_a_preset_s_name_is_described() -> None:
+    """Whoever writes a preset's name is told what it may be, and the fuzzing knows its format."""
+    for said in (NAMED["StoredPreset"], NAMED["Preset"], NAMED["RunOverPreset"]):
+        name = said["properties"].get("name") or said["properties"]["preset_ref"]
+        assert name["format"] == "portable-name"
+        assert name["description"]
+
+
+def test_a_range_is_not_asked_for_by_head() -> None:
+    """HEAD has every parameter of GET but those that are for GET alone."""
+    for path, method, said in operations():
+        if method == "HEAD":
+            names = {each["name"] for each in said["parameters"]}
+            of_get = {each["name"] for each in DOCUMENT["paths"][path]["get"]["parameters"]}
+            assert of_get - names <= {"Range", "If-Range"}
+            assert not names & {"Range", "If-Range"}
+
+
+def test_a_page_may_read_what_is_documented() -> None:
+    """Every header of the contract is shown to pages, but the one that browsers keep."""
+    exposed = set(CORS_EXPOSED.split(", "))
+    assert exposed == RESPONSE_HEADERS.keys() - {"WWW-Authenticate"}
+
+
+# What the page says in words, or what is a list or columns of something on it.
+NOT_ON_THE_PAGE = {
+    "Artifact", "DatasetList", "DrawdownColumns", "EquityColumns", "Event", "ExecutionOverPreset",
+    "FeaturesColumns", "FillsColumns", "Frame", "JsonValue", "PresetConfig", "PresetList",
+    "RunDetail", "RunOverPreset", "RunRequest", "StoredPreset", "TradesColumns",
+}  # fmt: skip
+
+
+def test_the_data_model_is_whole() -> None:
+    """Every component has its part of the page, and no link on it leads nowhere."""
+    page = data_model()
+    parts = set(re.findall(r"^### (\w+)$", page, re.MULTILINE))
+    assert NAMED.keys() - parts == NOT_ON_THE_PAGE
+    assert set(re.findall(r"\]\(#(\w+)\)", page)) <= {part.lower() for part in parts}
 
 
 def contents(node: Any) -> Iterator[dict[str, Any]]:
