@@ -28,6 +28,7 @@ from app.cli_options import (
     TimeZone,
 )
 from app.cli_presets import presets
+from app.cli_server import server
 from app.data_dir import StartError
 from engine.errors import (
     ConfigError,
@@ -69,6 +70,7 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
     no_args_is_help=True,
 )
+cli.add_typer(server)
 cli.add_typer(presets, name="presets")
 
 
@@ -208,40 +210,6 @@ def datasets(*, as_json: AsJson = False, data_dir: DataDir = None) -> None:
     from app.commands.data import datasets_command
 
     datasets_command(data_dir, as_json=as_json)
-
-
-@cli.command()
-def serve(
-    *,
-    host: Annotated[
-        str | None, typer.Option(help="Address to listen on [127.0.0.1].", show_default=False)
-    ] = None,
-    port: Annotated[
-        int | None, typer.Option(help="Port, 0 for any [8717].", show_default=False)
-    ] = None,
-    data_dir: DataDir = None,
-    token_file: Annotated[
-        Path | None,
-        typer.Option("--token-file", help="The bearer token, in a file.", show_default=False),
-    ] = None,
-    workers: Annotated[
-        int | None, typer.Option(help="Runs at once [cores - 1].", show_default=False)
-    ] = None,
-    plugins: PluginFiles = None,
-) -> None:
-    """Serve runs to a Studio in a browser, over HTTP on this machine alone."""
-    from app.commands.serve import serve_command
-
-    serve_command(
-        {
-            "host": host,
-            "port": port,
-            "data_dir": data_dir,
-            "token_file": token_file,
-            "workers": workers,
-            "plugins": tuple(plugins) if plugins else None,
-        }
-    )
 
 
 @cli.command()

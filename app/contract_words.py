@@ -94,5 +94,6 @@ DESCRIPTIONS = {
     "not at all; answers what was found. Other content is refused while a run uses what is there.",
     "delete_datasets_symbol_timeframe": "Finished runs keep their artifacts.",
     "get_candles": "In columns, oldest first.",
+    "post_panel_show": "What a second start of the program asks for; 404 where there is no panel.",
     "get_features": "A column for each series, as a strategy sees it: shifted by one bar.",
 }

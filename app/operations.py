@@ -208,6 +208,10 @@ OPERATIONS: tuple[Operation, ...] = (
         {200: "Features", 304: ""}, ("DATASET_NOT_FOUND", "INVALID_DATA", "LIMIT_EXCEEDED"),
         query={**RANGE, "indicators": Parameter(description="a JSON list")}, headers=CACHED,
     ),
+    Operation(
+        "POST", "/panel/show", "panel.Show", "Show the window of the panel", {204: ""},
+        ("NOT_FOUND",),
+    ),
 )  # fmt: skip
 
 

@@ -103,10 +103,12 @@ class Server:
         settings: Settings,
         token: str | None = None,
         faults: FaultPoints | None = None,
+        show_panel: Callable[[], None] | None = None,
     ) -> None:
         self.settings = settings
         self.instance_id = secrets.token_hex(8)
         self._given_token = token
+        self._show_panel = show_panel
         self._faults = faults or FaultPoints()
         self._data_dir = DataDir(settings.data_dir)
         self._exit = contextlib.ExitStack()
@@ -208,6 +210,7 @@ class Server:
             max_streams=self.settings.max_streams,
             heartbeat_ms=self.settings.heartbeat_ms,
             shorten=Cleaner(self._data_dir.path, token.token),
+            show_panel=self._show_panel,
         )
         self._http = Listener(
             application(self._services),

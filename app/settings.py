@@ -211,6 +211,7 @@ class Settings:
     cors_origins: tuple[str, ...] = _setting(_list(_origin), ())
     allowed_hosts: tuple[str, ...] = _setting(_list(_allowed_host), ())
     studio_url: str | None = _setting(_url, None)
+    theme: str = _setting(_choice("light", "dark"), "light")
     retention: int = _setting(_integer(1), 100)
     max_body: int = _setting(_bytes(KIB), 256 * KIB)
     max_import_bytes: int = _setting(_bytes(1), 256 * MIB)

@@ -26,6 +26,9 @@ need gcc "the tests that compare the compiled loop with the interpreted one" com
 need curl "the test that follows the README" command -v curl
 need libc6-dev "the same" test -f /usr/include/stdio.h
 need python3-dev "the same" header
+need python3-tk "the tests of the panel" "$python" -c "import tkinter"
+need xvfb "the same" command -v Xvfb
+need x11-utils "the same" command -v xwininfo
 need chromium "the tests that drive a browser" command -v chromium
 need chromium-driver "the same" command -v chromedriver
 

@@ -54,6 +54,7 @@ class Services:
     max_streams: int
     heartbeat_ms: int
     shorten: Callable[[str], str]  # makes a message's paths relative, and hides the token
+    show_panel: Callable[[], None] | None = None  # brings the window forward, where there is one
     streams: set[Any] = field(default_factory=set)
     idle: dict[Any, None] = field(default_factory=dict)  # connections that may make room
     closing: bool = False

@@ -31,6 +31,7 @@ EVERY: list[tuple[str, object, str, object, object]] = [
     ("cors_origins", (), "http://A:80, https://b:1", ["http://a", "https://B:1"], ("http://a", "https://b:1")),
     ("allowed_hosts", (), "studio.Example,[::1]:8", ["studio.example", "[::1]:8"], ("studio.example", "[::1]:8")),
     ("studio_url", None, "https://a.b/c?d", "https://a.b/c?d", "https://a.b/c?d"),
+    ("theme", "light", "dark", "dark", "dark"),
     ("retention", 100, "1", 1, 1),
     ("max_body", 262_144, "1 KiB", 1024, 1024),
     ("max_import_bytes", 268_435_456, "1mib", "1 MiB", 1_048_576),

@@ -259,6 +259,14 @@ def after_the_last(world: World) -> Any:
     return world.get(f"/runs/{world.done}/events/stream?after_id={last}")
 
 
+def with_a_panel(world: World) -> Any:
+    shown: list[bool] = []
+    world.server.server._services.show_panel = lambda: shown.append(True)
+    answer = world.call("POST", "/panel/show")
+    assert shown == [True]
+    return answer
+
+
 OTHER = CSV.replace(b"12,9", b"13,8")
 CHART = "symbol=SPX&provider=sample&limit=2"
 CASES: dict[tuple[str, int | str], Act] = {
@@ -315,6 +323,8 @@ CASES: dict[tuple[str, int | str], Act] = {
     ("delete_presets_name", 204): lambda w: w.call("DELETE", "/presets/mine"),
     ("delete_presets_name", "PRESET_NOT_FOUND"): lambda w: w.call("DELETE", "/presets/none"),
     ("delete_presets_name", "STORAGE_FULL"): full(lambda w: w.call("DELETE", "/presets/mine")),
+    ("post_panel_show", 204): with_a_panel,
+    ("post_panel_show", "NOT_FOUND"): lambda w: w.call("POST", "/panel/show"),
     ("get_catalog", 200): lambda w: w.get("/catalog"),
     ("get_catalog", 304): known("/catalog"),
     ("get_datasets", 200): lambda w: w.get("/datasets"),

@@ -1,0 +1,39 @@
+"""Folders, shown in the system's own file manager."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+
+def show_folder(folder: Path) -> None:
+    """Show a folder, which is made where it is missing; may be called from any thread.
+
+    Raises
+        OSError where there is no file manager, or the folder cannot be made.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    if sys.platform == "win32":
+        os.startfile(folder)  # noqa: S606  # the system's own way, and a folder of ours
+        return
+    program = "open" if sys.platform == "darwin" else "xdg-open"
+    with subprocess.Popen(  # noqa: S603  # the system's own program, and a folder of ours
+        [program, str(folder)],
+        env=_own_environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    ) as started:
+        started.wait()
+    if started.returncode != 0:
+        raise OSError(0, f"{program} could not show it")
+
+
+def _own_environment() -> dict[str, str]:
+    """Return the environment as it was before a bundle put its own libraries first."""
+    environment = dict(os.environ)
+    before = environment.pop("LD_LIBRARY_PATH_ORIG", None)
+    if before is not None:
+        environment["LD_LIBRARY_PATH"] = before
+    return environment

@@ -1,0 +1,78 @@
+"""What every part of the window works with."""
+
+import tkinter as tk
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from tkinter import ttk
+from typing import Any, TypeVar
+
+from gui.client import Client, GoneError, RefusedError
+from gui.inbox import Inbox
+from gui.state import State
+from gui.theme import Palette
+from gui.watcher import Watcher
+
+T = TypeVar("T")
+
+
+@dataclass
+class Panel:
+    """The window's means: what is known, the way to the server, colours, and a place for words."""
+
+    root: tk.Tk
+    client: Client
+    inbox: Inbox
+    state: State
+    watcher: Watcher
+    palette: Palette
+    data_dir: Path
+    notice: tk.StringVar = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.notice = tk.StringVar(self.root)
+
+    def say(self, text: str) -> None:
+        """Show a sentence at the bottom of the window."""
+        self.notice.set(text)
+
+    def ask(
+        self,
+        work: Callable[[], T],
+        then: Callable[[T], None],
+        failed: Callable[[Exception], None] | None = None,
+    ) -> None:
+        """Do ``work`` on another thread, then ``then`` with what it gave; a failure is said."""
+        self.inbox.ask(work, then, failed or (lambda fault: self.say(in_words(fault))))
+
+    def load(self, topic: Any, path: str, key: str | None = None) -> None:
+        """Ask the server for a topic anew."""
+
+        def learn(answer: Any) -> None:
+            self.state[topic] = answer if key is None else answer[key]
+
+        self.ask(lambda: self.client.get(path), learn)
+
+
+def in_words(fault: Exception) -> str:
+    """Return what a person should read about a failure."""
+    if isinstance(fault, GoneError):
+        return "The server does not answer."
+    if isinstance(fault, RefusedError) and len(fault.faults) > 1:
+        return "; ".join(f"{each.field}: {each.message}" for each in fault.faults) + "."
+    if isinstance(fault, OSError):
+        return f"The file cannot be used: {(fault.strerror or 'unreadable').lower()}."
+    text = str(fault)
+    return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
+
+
+def scrolled(parent: tk.Misc, make: Callable[[tk.Misc], Any]) -> Any:
+    """Return what ``make`` makes of a frame, beside a scroll bar; the frame fills its parent."""
+    frame = ttk.Frame(parent)
+    frame.pack(fill="both", expand=True)
+    inner = make(frame)
+    bar = ttk.Scrollbar(frame, orient="vertical", command=inner.yview)
+    inner.configure(yscrollcommand=bar.set)
+    bar.pack(side="right", fill="y")
+    inner.pack(side="left", fill="both", expand=True)
+    return inner

@@ -1,0 +1,207 @@
+"""The data sets: what there is to run on, and how more comes in."""
+
+import tkinter as tk
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tkinter import filedialog, ttk
+from typing import Any
+from urllib.parse import quote
+
+from gui.folders import show_folder
+from gui.panel import Panel, in_words, scrolled
+from gui.panels.import_dialog import ImportDialog
+from gui.theme import pixels
+
+COLUMNS = {
+    "symbol": ("Symbol", 48),
+    "timeframe": ("Bar", 29),
+    "bars": ("Bars", 40),
+    "range": ("Range (UTC)", 140),
+}
+KINDS = [("Candles", "*.csv *.tsv *.txt *.gz *.parquet *.pq"), ("All files", "*")]
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# What normalisation did to rows, in words; a test holds it against the server's.
+RULES = {
+    "ragged_row": "dropped for a wrong number of cells",
+    "unreadable_time": "dropped for a time that cannot be read",
+    "impossible_time": "dropped for a local time that does not exist or could be either of two",
+    "conflicting_duplicate": "dropped for different values at one time",
+    "bad_price": "dropped for a bad price",
+    "inverted_range": "dropped for an inverted range",
+    "bad_volume": "dropped for a bad volume",
+    "exact_duplicate": "dropped as exact duplicates",
+    "unsorted": "out of order and sorted",
+    "widened_range": "with high and low widened by rounding",
+    "outside_sessions": "outside the sessions of the calendar",
+    "gap": "after a gap",
+}
+
+
+class DataPart(ttk.Labelframe):
+    """The table of data sets, Import and Open folder, and what is to be said of the chosen one."""
+
+    def __init__(self, parent: tk.Misc, panel: Panel) -> None:
+        super().__init__(parent, text="Data", padding=pixels(parent, 4))
+        self._panel = panel
+        self._sets: dict[str, Mapping[str, Any]] = {}
+        self._listeners: list[Callable[[Mapping[str, Any]], None]] = []
+        self._awaited: str | None = None
+        self._told: str | None = None
+        self.dialog: ImportDialog | None = None
+        self.table: ttk.Treeview = scrolled(self, self._make_table)
+        self.table.bind("<<TreeviewSelect>>", lambda _: self._select())
+        row = ttk.Frame(self)
+        row.pack(fill="x", pady=(4, 0))
+        self.import_button = ttk.Button(row, text="Import candles…", command=self.choose_file)
+        self.import_button.pack(side="left")
+        self.folder_button = ttk.Button(row, text="Open folder", command=self.open_folder)
+        self.folder_button.pack(side="left", padx=(8, 0))
+        self.words = ttk.Label(self, wraplength=pixels(self, 255), justify="left")
+        panel.state.on("datasets", self._show)
+        self._show(panel.state["datasets"])
+
+    def _make_table(self, parent: tk.Misc) -> ttk.Treeview:
+        table = ttk.Treeview(
+            parent, columns=list(COLUMNS), show="headings", selectmode="browse", height=3
+        )
+        for name, (title, points) in COLUMNS.items():
+            anchor: Any = "e" if name == "bars" else "w"
+            width = pixels(parent, points)
+            table.heading(name, text=title, anchor=anchor)
+            table.column(name, width=width, anchor=anchor, stretch=name in {"symbol", "range"})
+        table.tag_configure("problem", foreground=self._panel.palette.loss)
+        return table
+
+    def on_choose(self, listener: Callable[[Mapping[str, Any]], None]) -> None:
+        """Tell ``listener`` the data set that is chosen, whenever one that can be used is."""
+        self._listeners.append(listener)
+
+    def _show(self, sets: list[Mapping[str, Any]]) -> None:
+        chosen = self.table.selection()
+        self._sets = {_key(each): each for each in sets}
+        self.table.delete(*self.table.get_children())
+        for key, each in self._sets.items():
+            tags = ["problem"] if each["problem"] is not None else []
+            self.table.insert("", "end", key, values=cells(each), tags=tags)
+        wanted = [key for key in chosen if key in self._sets]
+        if self._awaited in self._sets:
+            wanted, self._awaited = [self._awaited], None
+        self.table.selection_set(wanted)
+        for key in wanted:
+            self.table.see(key)
+
+    def _select(self) -> None:
+        for key in self.table.selection():
+            found = self._sets[key]
+            self._say(words_of(found), is_bad=found["problem"] is not None)
+            if found["problem"] is None and key != self._told:
+                self._told = key
+                for listener in self._listeners:
+                    listener(found)
+
+    def _say(self, text: str, *, is_bad: bool) -> None:
+        self.words.configure(text=text, style="Error.TLabel" if is_bad else "Muted.TLabel")
+        self.words.pack(fill="x", pady=(4, 0))
+
+    def choose_file(self) -> None:
+        """Ask for a file of candles, then what it is."""
+        chosen = filedialog.askopenfilename(
+            parent=self._panel.root, title="Import candles", filetypes=KINDS
+        )
+        if chosen:
+            self.ask_about(Path(chosen))
+
+    def ask_about(self, path: Path) -> None:
+        """Ask what a file is, and import it as that."""
+
+        def send(symbol: str, timeframe: str, said: Mapping[str, Any]) -> None:
+            self._send(path, symbol, timeframe, said, dialog)
+
+        dialog = self.dialog = ImportDialog(self._panel, path, send)
+
+    def import_file(self, path: Path, symbol: str, timeframe: str, **said: str | None) -> None:
+        """Send a file to the server; what it finds in it is shown, or why it is refused.
+
+        ``said`` may hold tz, date_format, decimal, calendar and on_bad_rows.
+        """
+        self._send(path, symbol, timeframe, said, None)
+
+    def _send(
+        self,
+        path: Path,
+        symbol: str,
+        timeframe: str,
+        said: Mapping[str, Any],
+        dialog: ImportDialog | None,
+    ) -> None:
+        place = f"/datasets/{quote(symbol, safe='')}/{quote(timeframe, safe='')}"
+        self._panel.say(f"Importing {path.name}…")
+        self._panel.ask(
+            lambda: self._panel.client.put_file(place, said, path),
+            lambda found: self._imported(found, dialog),
+            lambda fault: self._refused(fault, dialog),
+        )
+
+    def _imported(self, found: Mapping[str, Any], dialog: ImportDialog | None) -> None:
+        if dialog is not None:
+            dialog.destroy()
+        self._panel.say(f"Imported {found['symbol']} {found['timeframe']}: {found['bars']:,} bars.")
+        self._say(words_of(found), is_bad=False)
+        self._awaited, self._told = _key(found), None
+        self._panel.load("datasets", "/datasets", "datasets")
+
+    def _refused(self, fault: Exception, dialog: ImportDialog | None) -> None:
+        self._panel.say("Nothing was imported.")
+        if dialog is not None and dialog.winfo_exists():
+            dialog.refuse(fault)
+        else:
+            self._say(in_words(fault), is_bad=True)
+
+    def open_folder(self) -> None:
+        """Show the folder of candles, into which files can be dropped too."""
+        folder = self._panel.data_dir / "candles"
+        failed = f"No file manager could be started. The folder is {folder}."
+        self._panel.ask(
+            lambda: show_folder(folder),
+            lambda _: None,
+            lambda _: self._panel.say(failed),
+        )
+
+
+def _key(found: Mapping[str, Any]) -> str:
+    return f"{found['provider']}/{found['symbol']}/{found['timeframe']}"
+
+
+def cells(found: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return a data set as the table shows it."""
+    name = (str(found["symbol"]), str(found["timeframe"] or ""))
+    if found["problem"] is not None:
+        return (*name, "", "cannot be used")
+    return (*name, f"{found['bars']:,}", f"{day(found['first_ts'])} – {day(found['last_ts'])}")
+
+
+def day(ts_ms: int) -> str:
+    """Return the UTC day of a time."""
+    return f"{EPOCH + timedelta(milliseconds=ts_ms):%Y-%m-%d}"
+
+
+def words_of(found: Mapping[str, Any]) -> str:
+    """Return what is to be said of a data set: its problem, or what was found in its rows."""
+    name = f"{found['symbol']} {found['timeframe']}"
+    if found["problem"] is not None:
+        text = str(found["problem"])
+        return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
+    parts = ["the sample that comes with Studio"] if found["provider"] == "sample" else []
+    if found["calendar"]:
+        parts.append(f"sessions of {found['calendar']}")
+    if not found["volume_known"]:
+        parts.append("no volume")
+    quality = found["quality"] or {"rows_in": 0, "counts": {}}
+    counts = [
+        f"{quality['counts'][rule]:,} {what}"
+        for rule, what in RULES.items()
+        if quality["counts"].get(rule)
+    ]
+    said = f"of {quality['rows_in']:,} rows, {'; '.join(counts)}" if counts else "no row was amiss"
+    return f"{name}: {'; '.join([*parts, said])}."

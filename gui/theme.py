@@ -1,0 +1,147 @@
+"""Colours, type and spacing of the panel, light and dark, on ttk's own ``clam``."""
+
+import tkinter as tk
+from dataclasses import dataclass
+from tkinter import font, ttk
+
+POINTS = 10
+BASE_DPI = 72.0
+
+
+@dataclass(frozen=True)
+class Palette:
+    """The colours of a theme; text keeps a contrast of 4.5 on what it stands on."""
+
+    window: str
+    surface: str
+    field: str
+    line: str
+    text: str
+    muted: str
+    accent: str
+    on_accent: str
+    accent_pressed: str
+    selected: str
+    gain: str
+    loss: str
+    warning: str
+
+
+PALETTES: dict[str, Palette] = {
+    "light": Palette(
+        window="#f5f7f9", surface="#ffffff", field="#ffffff", line="#d3d9e0", text="#1f2933",
+        muted="#52606d", accent="#1a5fd0", on_accent="#ffffff", accent_pressed="#164fae",
+        selected="#dbe8fd", gain="#146c3f", loss="#b02a21", warning="#8a5200",
+    ),
+    "dark": Palette(
+        window="#15191e", surface="#1c2128", field="#242b33", line="#3a434e", text="#e6eaef",
+        muted="#a4afbb", accent="#3d7ff0", on_accent="#0b1220", accent_pressed="#6ea0f5",
+        selected="#1d345c", gain="#5fc08c", loss="#f0867c", warning="#f0c674",
+    ),
+}  # fmt: skip
+
+
+def contrast(one: str, other: str) -> float:
+    """Return the contrast of two colours ``#rrggbb``, 1 to 21 (WCAG 2.2, relative luminance)."""
+    low, high = sorted((_luminance(one), _luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def _luminance(color: str) -> float:
+    parts = [int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    red, green, blue = (x / 12.92 if x <= 0.04045 else ((x + 0.055) / 1.055) ** 2.4 for x in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def apply_theme(root: tk.Tk, name: str) -> Palette:
+    """Dress every widget of ``root``, also those that are there already."""
+    palette = PALETTES[name]
+    _set_fonts()
+    style = ttk.Style(root)
+    style.theme_use("clam")
+    root.configure(background=palette.window)
+    _set_base(style, palette)
+    _set_buttons(style, palette)
+    _set_fields(root, style, palette)
+    _set_tables(root, style, palette)
+    return palette
+
+
+def _set_fonts() -> None:
+    for name in ("TkDefaultFont", "TkTextFont", "TkMenuFont", "TkHeadingFont", "TkFixedFont"):
+        font.nametofont(name).configure(size=POINTS)
+
+
+def pixels(root: tk.Misc, points: float) -> int:
+    """Return a length in pixels of this screen; a point is a 72nd of an inch."""
+    return round(points * float(root.winfo_fpixels("1i")) / BASE_DPI)
+
+
+def _set_base(style: ttk.Style, p: Palette) -> None:
+    style.configure(
+        ".", background=p.window, foreground=p.text, bordercolor=p.line, lightcolor=p.window,
+        darkcolor=p.window, troughcolor=p.field, focuscolor=p.accent, insertcolor=p.text,
+    )  # fmt: skip
+    style.configure("Muted.TLabel", foreground=p.muted)
+    style.configure("Heading.TLabel", font=("TkDefaultFont", POINTS + 2, "bold"))
+    style.configure("Error.TLabel", foreground=p.loss)
+    style.configure("TLabelframe", bordercolor=p.line)
+    style.configure("TLabelframe.Label", foreground=p.text, font=("TkDefaultFont", POINTS, "bold"))
+    style.configure(
+        "TScrollbar", background=p.line, troughcolor=p.window, arrowcolor=p.muted, gripcount=0
+    )
+    style.map("TScrollbar", background=[("disabled", p.window)])
+    style.configure("Sash", gripcount=0)
+    style.configure("Horizontal.TProgressbar", background=p.accent, bordercolor=p.line)
+
+
+def _set_buttons(style: ttk.Style, p: Palette) -> None:
+    style.configure("TButton", background=p.field, padding=(10, 4), relief="flat")
+    style.map(
+        "TButton",
+        background=[("disabled", p.window), ("pressed", p.line), ("active", p.selected)],
+        foreground=[("disabled", p.muted)],
+    )
+    style.configure("Compact.TButton", padding=(6, 3), width=0)
+    style.configure("Accent.TButton", background=p.accent, foreground=p.on_accent)
+    style.map(
+        "Accent.TButton",
+        background=[("disabled", p.window), ("pressed", p.accent_pressed), ("active", p.accent)],
+        foreground=[("disabled", p.muted)],
+    )
+
+
+def _set_fields(root: tk.Tk, style: ttk.Style, p: Palette) -> None:
+    for kind in ("TEntry", "TCombobox", "TSpinbox"):
+        style.configure(kind, fieldbackground=p.field, arrowcolor=p.text, padding=3)
+        style.map(
+            kind,
+            fieldbackground=[("readonly", p.field), ("disabled", p.window)],
+            foreground=[("disabled", p.muted)],
+            bordercolor=[("focus", p.accent)],
+            selectbackground=[("!focus", p.field)],
+            selectforeground=[("!focus", p.text)],
+        )
+    root.option_add("*TCombobox*Listbox.background", p.field)
+    root.option_add("*TCombobox*Listbox.foreground", p.text)
+    root.option_add("*TCombobox*Listbox.selectBackground", p.accent)
+    root.option_add("*TCombobox*Listbox.selectForeground", p.on_accent)
+    style.map("TCheckbutton", background=[("active", p.window)])
+    style.configure("TCheckbutton", indicatorbackground=p.field, indicatorforeground=p.accent)
+
+
+def _set_tables(root: tk.Tk, style: ttk.Style, p: Palette) -> None:
+    height = font.nametofont("TkDefaultFont").metrics("linespace") + pixels(root, 6)
+    style.configure(
+        "Treeview", background=p.surface, fieldbackground=p.surface, foreground=p.text,
+        rowheight=height, borderwidth=0,
+    )  # fmt: skip
+    style.configure("Treeview.Heading", background=p.window, foreground=p.muted, relief="flat")
+    style.map("Treeview", background=[("selected", p.selected)], foreground=[("selected", p.text)])
+    style.configure("TNotebook", background=p.window, bordercolor=p.line, lightcolor=p.line)
+    style.configure("TNotebook.Tab", background=p.window, foreground=p.muted, padding=(12, 5))
+    style.map(
+        "TNotebook.Tab",
+        background=[("selected", p.surface)],
+        foreground=[("selected", p.text)],
+    )

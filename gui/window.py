@@ -1,0 +1,116 @@
+"""The window: its parts and where they stand."""
+
+import logging
+import sys
+import tkinter as tk
+from collections.abc import Callable, Mapping
+from tkinter import ttk
+from types import TracebackType
+from typing import Any
+
+from app.settings import Settings
+from gui.client import Client
+from gui.inbox import Inbox
+from gui.panel import Panel
+from gui.panels.bottom_bar import BottomBar
+from gui.panels.data import DataPart
+from gui.panels.new_run import NewRunPart
+from gui.panels.results import ResultsPart
+from gui.panels.runs import RunsPart
+from gui.panels.top_bar import TopBar
+from gui.state import State
+from gui.theme import apply_theme, pixels
+from gui.watcher import Watcher
+
+LEAST = (1024, 640)
+log = logging.getLogger("studio.panel")
+
+
+class Window:
+    """Everything one sees; made, used and closed on Tk's thread."""
+
+    def __init__(
+        self,
+        root: tk.Tk,
+        client: Client,
+        *,
+        settings: Settings,
+        quit_program: Callable[[], None],
+    ) -> None:
+        self.root = root
+        root.title("Studio")
+        root.minsize(*LEAST)
+        root.geometry("1280x800")
+        root.report_callback_exception = self._tell_of_fault
+        inbox, state = Inbox(root), State()
+        watcher = Watcher(client, inbox, state)
+        palette = apply_theme(root, settings.theme)
+        self.panel = Panel(root, client, inbox, state, watcher, palette, settings.data_dir)
+        self.top_bar = TopBar(root, self.panel, settings, quit_program)
+        self.top_bar.pack(side="top", fill="x")
+        self.bottom_bar = BottomBar(root, self.panel, self._use)
+        self.bottom_bar.pack(side="bottom", fill="x")
+        self._lay_out()
+        self._bind_keys(quit_program)
+
+    def _lay_out(self) -> None:
+        sides = ttk.PanedWindow(self.root, orient="horizontal")
+        sides.pack(side="top", fill="both", expand=True)
+        left = ttk.Frame(sides, width=pixels(self.root, 270))
+        right = ttk.PanedWindow(sides, orient="vertical")
+        sides.add(left, weight=0)
+        sides.add(right, weight=1)
+        self.data = DataPart(left, self.panel)
+        self.data.pack(side="top", fill="x")
+        self.new_run = NewRunPart(left, self.panel)
+        self.new_run.pack(side="top", fill="both", expand=True)
+        self.data.on_choose(self.new_run.choose_set)
+        left.pack_propagate(False)  # noqa: FBT003  # Tk's way; long words do not move the sash
+        self.runs = RunsPart(right, self.panel)
+        self.results = ResultsPart(right, self.panel)
+        right.add(self.runs, weight=1)
+        right.add(self.results, weight=2)
+
+    def _bind_keys(self, quit_program: Callable[[], None]) -> None:
+        control = "Command" if sys.platform == "darwin" else "Control"
+        self.root.bind(f"<{control}-q>", lambda _: quit_program())
+        self.root.bind(f"<{control}-o>", lambda _: self.data.choose_file())
+        self.root.bind(f"<{control}-Return>", lambda _: self.new_run.start())
+        for kind in ("TButton", "TCheckbutton"):
+            self.root.bind_class(kind, "<Return>", lambda event: event.widget.invoke())
+            # Else Return with a key held would press the button too that has the focus.
+            self.root.bind_class(kind, f"<{control}-Return>", lambda _: None)
+
+    def start(self) -> None:
+        """Begin to show what the server knows."""
+        self.panel.inbox.start()
+        self.panel.watcher.start()
+        self.panel.load("catalog", "/catalog")
+        self.panel.load("datasets", "/datasets", "datasets")
+        self.panel.load("presets", "/presets", "presets")
+
+    def close(self) -> None:
+        """Stop the panel's threads; the server still runs."""
+        self.panel.watcher.close()
+        self.panel.inbox.close()
+
+    def show(self) -> None:
+        """Bring the window to the front."""
+        self.root.deiconify()
+        self.root.lift()
+        self.root.focus_force()
+
+    def _use(self, run_id: str) -> None:
+        """Fill the form with a run's configuration."""
+        path = f"/runs/{run_id}"
+        self.panel.ask(lambda: self.panel.client.get(path), self._fill)
+
+    def _fill(self, run: Mapping[str, Any]) -> None:
+        self.new_run.fill(run["config"])
+
+    def _tell_of_fault(
+        self, kind: type[BaseException], fault: BaseException, trace: TracebackType | None
+    ) -> None:
+        """Show and log an error of a callback: none is swallowed."""
+        log.error("an error in the panel", exc_info=(kind, fault, trace))
+        self.panel.say("An error in the panel; its log says more.")

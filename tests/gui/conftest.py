@@ -1,0 +1,156 @@
+"""A screen nobody sees, a window on it, and a real server beside it."""
+
+import gc
+import os
+import shutil
+import subprocess
+import sys
+import time
+import tkinter as tk
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from app.server import Server, Started
+from app.settings import read_settings
+from gui.client import Client
+from gui.inbox import Inbox
+from gui.panel import Panel
+from gui.server_thread import ServerThread
+from gui.state import State
+from gui.theme import apply_theme
+from gui.watcher import Watcher
+
+WAIT_S = 60.0
+# A root that is collected on another thread ends the process: none is, before the tests' end.
+# Variables must not be either; so cycles are looked for after each test, on this thread alone.
+ROOTS: list[tk.Tk] = []
+Until = Callable[[Callable[[], object]], None]
+
+
+def pytest_runtest_logfinish() -> None:
+    """Collect what a test has left, now that pytest holds none of it any more."""
+    gc.collect()
+    gc.enable()
+
+
+@pytest.fixture(scope="session")
+def display() -> Iterator[str]:
+    """Start a screen in memory; return what DISPLAY says, empty where windows need none."""
+    if not sys.platform.startswith("linux"):
+        yield ""
+        return
+    program = shutil.which("Xvfb")
+    assert program is not None, "tests of the panel need Xvfb"
+    reading, writing = os.pipe()
+    command = [program, "-displayfd", str(writing), "-screen", "0", "1280x1024x24"]
+    screen = subprocess.Popen(
+        [*command, "-nolisten", "tcp", "-noreset"], pass_fds=[writing], stderr=subprocess.DEVNULL
+    )
+    os.close(writing)
+    with os.fdopen(reading) as told:
+        number = told.readline().strip()
+    assert number, "Xvfb did not start"
+    before = os.environ.get("DISPLAY")
+    os.environ["DISPLAY"] = f":{number}"
+    yield os.environ["DISPLAY"]
+    if before is None:
+        del os.environ["DISPLAY"]
+    else:
+        os.environ["DISPLAY"] = before
+    screen.terminate()
+    screen.wait(WAIT_S)
+
+
+@pytest.fixture
+def root(display: str) -> Iterator[tk.Tk]:
+    """Return a window of the least size; an error in a callback fails the test."""
+    assert display or not sys.platform.startswith("linux")
+    faults: list[BaseException] = []
+    gc.disable()
+    made = tk.Tk()
+    ROOTS.append(made)
+    made.report_callback_exception = lambda _, fault, __: faults.append(fault)
+    made.geometry("1024x640+0+0")
+    apply_theme(made, "light")
+    made.update()
+    yield made
+    made.destroy()
+    if faults:
+        raise faults[0]
+
+
+@pytest.fixture
+def until(root: tk.Tk) -> Until:
+    """Return a function that lets Tk work until something is so."""
+
+    def wait(condition: Callable[[], object]) -> None:
+        deadline = time.monotonic() + WAIT_S
+        while not condition():
+            assert time.monotonic() < deadline, "it never came to that"
+            root.update()
+            time.sleep(0.005)
+        root.update()
+
+    return wait
+
+
+@pytest.fixture
+def press(until: Until) -> Callable[[tk.Misc, str], None]:
+    """Return a function that gives the keyboard to a widget and presses a key, as ``Escape``."""
+
+    def work(widget: tk.Misc, key: str) -> None:
+        widget.focus_force()
+        until(lambda: widget.focus_get() is widget)
+        for event in ("KeyPress", "KeyRelease"):
+            if widget.winfo_exists():
+                widget.event_generate(f"<{event}-{key}>")
+        until(lambda: True)
+
+    return work
+
+
+@dataclass(frozen=True)
+class Running:
+    """A server in a thread of this process."""
+
+    thread: ServerThread
+    started: Started
+    data_dir: Path
+
+    @property
+    def client(self) -> Client:
+        """Return a way to it."""
+        return Client(self.started.url, self.started.token.token)
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Running]:
+    """Start a server with the defaults on a free port, in an empty data directory."""
+    data_dir = tmp_path / "data"
+    deaths: list[str] = []
+    made = Server(read_settings({"data_dir": data_dir, "port": 0}, {}))
+    thread = ServerThread(made, lambda: deaths.append("the server's thread has died"))
+    started = thread.start()
+    yield Running(thread, started, data_dir)
+    thread.stop()
+    assert not deaths
+
+
+@pytest.fixture
+def panel(root: tk.Tk, server: Running, until: Until) -> Iterator[Panel]:
+    """Return what parts of the window work with, its threads at work and the topics known."""
+    client, inbox, state = server.client, Inbox(root), State()
+    watcher = Watcher(client, inbox, state)
+    made = Panel(root, client, inbox, state, watcher, apply_theme(root, "light"), server.data_dir)
+    inbox.start()
+    watcher.start()
+    made.load("catalog", "/catalog")
+    made.load("datasets", "/datasets", "datasets")
+    made.load("presets", "/presets", "presets")
+    until(lambda: state["catalog"] and state["datasets"])
+    yield made
+    watcher.close()
+    inbox.close()
