@@ -56,7 +56,7 @@ class ByHand:
         self.queue()
 
     def queue(self) -> None:
-        new = NewRun(self.run_id, self.run_id * 3, "SPX", FAST, "c" * 64, "code")
+        new = NewRun(self.run_id, (self.run_id * 4)[:64], "SPX", FAST, "c" * 64, "code")
         self.do(create(new, None, queue_limit=32, is_there=lambda _: True))
         claimed = self.do(transitions.claim)
         assert claimed.run_id == self.run_id
