@@ -50,7 +50,9 @@ class Checker:
     def _check_error(self, operation: Operation | None, status: int, code: str) -> None:
         if code:
             assert STATUS[code] == status
-        of_the_path = {"NOT_FOUND", "METHOD_NOT_ALLOWED"} - set(operation.codes if operation else ())
+        of_the_path = {"NOT_FOUND", "METHOD_NOT_ALLOWED"} - set(
+            operation.codes if operation else ()
+        )
         if operation is None or code in of_the_path:
             return
         if not code:
