@@ -48,9 +48,10 @@ class RefusedError(Exception):
 class Client:
     """Speaks to one server; may be used from any thread."""
 
-    def __init__(self, url: str, token: str) -> None:
+    def __init__(self, url: str, token: str, timeout_s: float = TIMEOUT_S) -> None:
         self.url = url
         self.token = token
+        self._timeout_s = timeout_s
         place = urlsplit(url)
         self._host, self._port = place.hostname or "", place.port
         self._bearer = {"Authorization": f"Bearer {token}"}
@@ -77,7 +78,7 @@ class Client:
             size = str(os.fstat(content.fileno()).st_size)
             headers = {"Content-Type": "application/octet-stream", "Content-Length": size}
             raw = self._bytes("PUT", path, query, content, headers)
-        return json.loads(raw)
+        return _read(raw)
 
     def download(self, path: str) -> bytes:
         """Return what is at a path, whatever it is; raises as ``get``."""
@@ -123,7 +124,7 @@ class Client:
         else:
             headers = {"Content-Type": "application/json"}
             raw = self._bytes(method, path, query, json.dumps(body), headers)
-        return json.loads(raw) if raw else None
+        return _read(raw) if raw else None
 
     def _bytes(
         self,
@@ -150,7 +151,7 @@ class Client:
     ) -> Iterator[http.client.HTTPResponse]:
         given = {name: value for name, value in (query or {}).items() if value is not None}
         target = f"{path}?{urlencode(given)}" if given else path
-        timeout = SILENCE_S if path.endswith("/stream") else TIMEOUT_S
+        timeout = SILENCE_S if path.endswith("/stream") else self._timeout_s
         connection = http.client.HTTPConnection(self._host, self._port, timeout=timeout)
         with contextlib.closing(connection):
             try:
@@ -160,5 +161,20 @@ class Client:
             except (OSError, http.client.HTTPException):
                 raise GoneError from None
             if refused:
-                raise RefusedError(answer.status, json.loads(refused)["error"])
+                raise _refusal(answer.status, refused)
             yield answer
+
+
+def _read(raw: bytes) -> Any:
+    """Return an answer's JSON; what answers otherwise is none of our servers."""
+    try:
+        return json.loads(raw)
+    except ValueError:
+        raise GoneError from None
+
+
+def _refusal(status: int, raw: bytes) -> RefusedError | GoneError:
+    try:
+        return RefusedError(status, _read(raw)["error"])
+    except (LookupError, TypeError):
+        return GoneError()

@@ -5,6 +5,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+FAIL_S = 2.0
+_shown: list["subprocess.Popen[bytes]"] = []
+
 
 def show_folder(folder: Path) -> None:
     """Show a folder, which is made where it is missing; may be called from any thread.
@@ -17,16 +20,21 @@ def show_folder(folder: Path) -> None:
         os.startfile(folder)  # noqa: S606  # the system's own way, and a folder of ours
         return
     program = "open" if sys.platform == "darwin" else "xdg-open"
-    with subprocess.Popen(  # noqa: S603  # the system's own program, and a folder of ours
+    _shown[:] = [each for each in _shown if each.poll() is None]
+    started = subprocess.Popen(  # noqa: S603  # the system's own program, and a folder of ours
         [program, str(folder)],
         env=_own_environment(),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
-    ) as started:
-        started.wait()
-    if started.returncode != 0:
+    )
+    try:
+        failed = started.wait(FAIL_S) != 0
+    except subprocess.TimeoutExpired:  # it is the file manager itself, and stays open
+        _shown.append(started)
+        failed = False
+    if failed:
         raise OSError(0, f"{program} could not show it")
 
 

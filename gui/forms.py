@@ -98,8 +98,9 @@ class Field:
         self.problem = ttk.Label(
             parent, style="Error.TLabel", wraplength=pixels(parent, 235), justify="left"
         )
-        self.label.grid(row=2 * row, column=0, sticky="w", padx=(0, 8), pady=2)
-        self.widget.grid(row=2 * row, column=1, sticky="ew", pady=2)
+        gap = pixels(parent, 6)
+        self.label.grid(row=2 * row, column=0, sticky="w", padx=(0, gap), pady=gap // 4)
+        self.widget.grid(row=2 * row, column=1, sticky="ew", pady=gap // 4)
         self._problem_row = 2 * row + 1
         for event in ("<FocusIn>", "<Enter>"):
             self.widget.bind(event, lambda _: look.hint(f"{self._text}: {self.hint}"), add=True)

@@ -66,6 +66,16 @@ def in_words(fault: Exception) -> str:
     return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
 
 
+def fill_width(table: ttk.Treeview, name: str, least: int) -> None:
+    """Let one column of a table have what the others leave of its width; Tk only widens them."""
+
+    def fit(_: object) -> None:
+        others = sum(int(table.column(each, "width")) for each in table["columns"] if each != name)
+        table.column(name, width=max(table.winfo_width() - others - 4, least))
+
+    table.bind("<Configure>", fit, add=True)
+
+
 def scrolled(parent: tk.Misc, make: Callable[[tk.Misc], Any]) -> Any:
     """Return what ``make`` makes of a frame, beside a scroll bar; the frame fills its parent."""
     frame = ttk.Frame(parent)

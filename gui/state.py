@@ -30,11 +30,20 @@ class State:
         return self._values[topic]
 
     def __setitem__(self, topic: Topic, value: Any) -> None:
-        """Learn something; who listens is told where it is new."""
+        """Learn something; who listens is told where it is new.
+
+        One that raises keeps it from nobody; its error is raised when all have been told.
+        """
         if value != self._values[topic]:
             self._values[topic] = value
+            faults: list[Exception] = []
             for listener in tuple(self._listeners[topic]):
-                listener(value)
+                try:
+                    listener(value)
+                except Exception as fault:  # noqa: BLE001  # raised once the others know
+                    faults.append(fault)
+            if faults:
+                raise faults[0]
 
     def on(self, topic: Topic, listener: Listener) -> None:
         """Tell ``listener`` the value of a topic whenever it changes."""

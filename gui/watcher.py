@@ -5,6 +5,7 @@ and go to Tk together, at most once a tick.
 """
 
 import threading
+import time
 from typing import Any
 
 from gui.client import Client, GoneError, RefusedError
@@ -15,7 +16,7 @@ LIVE = {"queued", "running", "cancelling"}
 BUSY_S, IDLE_S = 0.4, 2.0
 LISTED = 200
 KEPT_EVENTS = 10_000
-JOIN_S = 2.5  # the server speaks every two seconds, and closes its streams when it stops
+JOIN_S = 1.0  # a server that stops has closed its streams, and answers no more
 
 
 class Watcher:
@@ -29,21 +30,25 @@ class Watcher:
         self._look = threading.Event()
         self._lister = threading.Thread(target=self._list, name="panel-list", daemon=True)
         self._follower: _Follower | None = None
+        self._earlier: list[_Follower] = []  # whose threads may still wait for a word
         state.on("selected", self._follow)
 
     def start(self) -> None:
         """Begin to watch."""
         self._lister.start()
 
-    def close(self) -> None:
-        """Stop watching; the threads end with the next word from the server, or at once."""
+    def close(self) -> bool:
+        """Stop watching once the server has stopped; tell whether the threads have ended."""
         self._closed.set()
         self._look.set()
-        if self._follower is not None:
-            self._follower.close()
-            self._follower.join()
+        self._leave()
+        threads = [follower.thread for follower in self._earlier]
         if self._lister.ident is not None:
-            self._lister.join()
+            threads.append(self._lister)
+        until = time.monotonic() + JOIN_S
+        for thread in threads:
+            thread.join(max(0.0, until - time.monotonic()))
+        return not any(thread.is_alive() for thread in threads)
 
     def look(self) -> None:
         """Ask for the list now: something has been changed by us."""
@@ -56,6 +61,9 @@ class Watcher:
                 online = True
             except (GoneError, RefusedError):
                 runs, online = None, False
+            except Exception as fault:  # noqa: BLE001  # told on Tk's thread; this one goes on
+                self._inbox.fail(fault)
+                runs, online = None, False
             self._inbox.put(lambda runs=runs, online=online: self._learn(runs, online))  # type: ignore[misc]
             busy = any(run["status"] in LIVE for run in runs or ())
             self._look.wait(BUSY_S if busy else IDLE_S)
@@ -67,12 +75,18 @@ class Watcher:
             self._state["runs"] = runs
 
     def _follow(self, run_id: str | None) -> None:
-        if self._follower is not None:
-            self._follower.close()
-            self._follower = None
+        self._leave()
         self._state["events"] = []
         if run_id is not None and not self._closed.is_set():
             self._follower = _Follower(self._client, self._inbox, self._state, run_id)
+
+    def _leave(self) -> None:
+        """Follow no more, without waiting for that."""
+        self._earlier = [each for each in self._earlier if each.thread.is_alive()]
+        if self._follower is not None:
+            self._follower.close()
+            self._earlier.append(self._follower)
+            self._follower = None
 
 
 class _Follower:
@@ -83,18 +97,20 @@ class _Follower:
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._waiting: list[dict[str, Any]] = []
-        self._thread = threading.Thread(target=self._work, name="panel-follow", daemon=True)
-        self._thread.start()
+        self.thread = threading.Thread(target=self._work, name="panel-follow", daemon=True)
+        self.thread.start()
 
     def close(self) -> None:
         """Follow no more."""
         self._stop.set()
 
-    def join(self) -> None:
-        """Wait for the thread, which may have to wait for the server's next word."""
-        self._thread.join(JOIN_S)
-
     def _work(self) -> None:
+        try:
+            self._read()
+        except Exception as fault:  # noqa: BLE001  # told on Tk's thread
+            self._inbox.fail(fault)
+
+    def _read(self) -> None:
         for event in self._client.follow(self._run_id, 0, self._stop):
             if event["type"] == "heartbeat":
                 continue

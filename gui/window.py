@@ -22,7 +22,8 @@ from gui.state import State
 from gui.theme import apply_theme, pixels
 from gui.watcher import Watcher
 
-LEAST = (1024, 640)
+# In points: 1024 × 640 and 1280 × 800 pixels on a screen of 96 to the inch.
+LEAST, USUAL = (768, 480), (960, 600)
 log = logging.getLogger("studio.panel")
 
 
@@ -38,9 +39,11 @@ class Window:
         quit_program: Callable[[], None],
     ) -> None:
         self.root = root
+        self._closed = False
+        self.log_file = settings.data_dir / "logs" / "studio.log"
         root.title("Studio")
-        root.minsize(*LEAST)
-        root.geometry("1280x800")
+        root.minsize(*_fitting(root, LEAST))
+        root.geometry("{}x{}".format(*_fitting(root, USUAL)))
         root.report_callback_exception = self._tell_of_fault
         inbox, state = Inbox(root), State()
         watcher = Watcher(client, inbox, state)
@@ -73,7 +76,7 @@ class Window:
 
     def _bind_keys(self, quit_program: Callable[[], None]) -> None:
         control = "Command" if sys.platform == "darwin" else "Control"
-        self.root.bind(f"<{control}-q>", lambda _: quit_program())
+        self.root.bind_all(f"<{control}-q>", lambda _: quit_program())  # in dialogs too
         self.root.bind(f"<{control}-o>", lambda _: self.data.choose_file())
         self.root.bind(f"<{control}-Return>", lambda _: self.new_run.start())
         for kind in ("TButton", "TCheckbutton"):
@@ -89,10 +92,16 @@ class Window:
         self.panel.load("datasets", "/datasets", "datasets")
         self.panel.load("presets", "/presets", "presets")
 
-    def close(self) -> None:
-        """Stop the panel's threads; the server still runs."""
-        self.panel.watcher.close()
-        self.panel.inbox.close()
+    def close(self) -> bool:
+        """Stop the panel's threads once the server has stopped; tell whether they have ended."""
+        self._closed = True
+        all_ended = self.panel.watcher.close()
+        return self.panel.inbox.close() and all_ended
+
+    def warn(self, text: str) -> None:
+        """Show a sentence above everything else, for good."""
+        banner = ttk.Label(self.root, style="Error.TLabel", text=text, padding=pixels(self.root, 6))
+        banner.pack(side="top", fill="x", before=self.top_bar)
 
     def show(self) -> None:
         """Bring the window to the front."""
@@ -111,6 +120,18 @@ class Window:
     def _tell_of_fault(
         self, kind: type[BaseException], fault: BaseException, trace: TracebackType | None
     ) -> None:
-        """Show and log an error of a callback: none is swallowed."""
+        """Show and log an error of a callback: none is swallowed.
+
+        But a dialog that was open when the window closed finds Tk gone, as it should.
+        """
+        if self._closed and isinstance(fault, tk.TclError):
+            return
         log.error("an error in the panel", exc_info=(kind, fault, trace))
-        self.panel.say("An error in the panel; its log says more.")
+        if not self._closed:
+            self.panel.say(f"An error in the panel; {self.log_file} says more.")
+
+
+def _fitting(root: tk.Tk, size: tuple[int, int]) -> tuple[int, int]:
+    """Return a size in points as pixels of this screen, which it does not exceed."""
+    wide, high = (pixels(root, points) for points in size)
+    return min(wide, root.winfo_screenwidth()), min(high, root.winfo_screenheight())

@@ -31,7 +31,7 @@ def serve_command(flags: Mapping[str, Any]) -> None:
     settings = read_settings(flags)
     token = take_token(os.environ)
     os.umask(0o077)  # nothing that is written is for others
-    _allow_many_files()
+    allow_many_files()
     server = Server(settings, token, FaultPoints(os.environ))
     if not asyncio.run(_serve(server)):
         # A thread that is still at work would keep the process waiting for it.
@@ -40,7 +40,7 @@ def serve_command(flags: Mapping[str, Any]) -> None:
         os._exit(0)
 
 
-def _allow_many_files() -> None:
+def allow_many_files() -> None:
     """Raise the number of open files to what the system allows: each stream is one."""
     if resource is not None:
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -9,9 +9,12 @@ from typing import Any
 
 from gui.folders import show_folder
 from gui.panel import Panel
-from gui.theme import pixels
+from gui.panels.pane import label_that_wraps
+from gui.theme import pixels, scaled
 from gui.watcher import LIVE
 
+IDLE = "Nothing is running."
+MOST_LETTERS = 9  # of a symbol, beside what is said of its run
 ENOUGH_TO_GUESS = 0.03  # of a run, before the time left is told
 
 
@@ -19,14 +22,14 @@ class BottomBar(ttk.Frame):
     """Progress, cancel, and the selected run's report, id and configuration."""
 
     def __init__(self, parent: tk.Misc, panel: Panel, use: Callable[[str], None]) -> None:
-        super().__init__(parent, padding=pixels(parent, 6))
+        super().__init__(parent, padding=scaled(parent, 6, 4))
         self._panel = panel
-        notice = ttk.Label(self, textvariable=panel.notice, style="Muted.TLabel")
-        notice.pack(side="bottom", fill="x")
-        self._label = ttk.Label(self, text="Nothing is running.", width=30)
-        self._label.pack(side="left")
-        self.progress = ttk.Progressbar(self, maximum=1.0, length=pixels(parent, 90))
-        self.progress.pack(side="left", padx=8)
+        notice = label_that_wraps(self, textvariable=panel.notice, style="Muted.TLabel")
+        notice.pack(side="bottom", fill="x", pady=(pixels(self, 3), 0))
+        self.words = ttk.Label(self, text=IDLE)
+        self.words.pack(side="left")
+        self.progress = ttk.Progressbar(self, maximum=1.0, length=pixels(parent, 60))
+        self.progress.pack(side="left", padx=pixels(self, 5))
         self.cancel = self._button("Cancel run", self._cancel)
         self.cancel.pack(side="left")
         self.report = self._button("Save report…", self._save_report)
@@ -36,7 +39,7 @@ class BottomBar(ttk.Frame):
             "Use this configuration", lambda: use(self._panel.state["selected"])
         )
         for button in (self.use, self.report, self.folder, self.copy_id):
-            button.pack(side="right", padx=(8, 0))
+            button.pack(side="right", padx=(pixels(self, 4), 0))
         panel.state.on("runs", lambda _: self._show())
         panel.state.on("selected", lambda _: self._show())
         self._show()
@@ -54,14 +57,14 @@ class BottomBar(ttk.Frame):
         _enable(self.report, completed)
         _enable(self.folder, completed)
         if working is None:
-            self._label.configure(text="Nothing is running.")
+            self.words.configure(text=IDLE)
             self.progress.configure(value=0.0)
             return
         queued = sum(each["status"] == "queued" for each in self._panel.state["runs"])
-        waiting = f"; {queued} waiting" if queued else ""
+        waiting = f", {queued} more" if queued > (working["status"] == "queued") else ""
         stage = (working["stage"] or working["status"]).replace("_", " ")
         left = _time_left(working)
-        self._label.configure(text=f"{working['symbol']}: {stage}{left}{waiting}")
+        self.words.configure(text=f"{shortened(working['symbol'])}: {stage}{left}{waiting}")
         self.progress.configure(value=working["progress"])
 
     def _working(self) -> Mapping[str, Any] | None:
@@ -106,6 +109,11 @@ class BottomBar(ttk.Frame):
         self._panel.ask(work, lambda _: self._panel.say(f"The report is in {file.name}."))
 
 
+def shortened(text: str) -> str:
+    """Return a name that leaves room for others."""
+    return text if len(text) <= MOST_LETTERS else f"{text[: MOST_LETTERS - 1]}…"
+
+
 def _enable(button: ttk.Button, enabled: bool) -> None:  # noqa: FBT001  # a state
     button.state(["!disabled" if enabled else "disabled"])
 
@@ -115,4 +123,4 @@ def _time_left(run: Mapping[str, Any]) -> str:
         return ""
     spent = time.time() - run["started_ts"] / 1000
     seconds = round(spent * (1 - run["progress"]) / run["progress"])
-    return f", about {seconds} s left" if seconds else ""
+    return f", {seconds} s left" if seconds else ""

@@ -9,15 +9,15 @@ from typing import Any
 from urllib.parse import quote
 
 from gui.folders import show_folder
-from gui.panel import Panel, in_words, scrolled
+from gui.panel import Panel, fill_width, in_words, scrolled
 from gui.panels.import_dialog import ImportDialog
-from gui.theme import pixels
+from gui.theme import pixels, scaled
 
 COLUMNS = {
     "symbol": ("Symbol", 48),
-    "timeframe": ("Bar", 29),
-    "bars": ("Bars", 40),
-    "range": ("Range (UTC)", 140),
+    "timeframe": ("Bar", 28),
+    "bars": ("Bars", 38),
+    "range": ("Range (UTC)", 134),
 }
 KINDS = [("Candles", "*.csv *.tsv *.txt *.gz *.parquet *.pq"), ("All files", "*")]
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -42,7 +42,7 @@ class DataPart(ttk.Labelframe):
     """The table of data sets, Import and Open folder, and what is to be said of the chosen one."""
 
     def __init__(self, parent: tk.Misc, panel: Panel) -> None:
-        super().__init__(parent, text="Data", padding=pixels(parent, 4))
+        super().__init__(parent, text="Data", padding=scaled(parent, 6, 0, 4, 4))
         self._panel = panel
         self._sets: dict[str, Mapping[str, Any]] = {}
         self._listeners: list[Callable[[Mapping[str, Any]], None]] = []
@@ -56,7 +56,7 @@ class DataPart(ttk.Labelframe):
         self.import_button = ttk.Button(row, text="Import candles…", command=self.choose_file)
         self.import_button.pack(side="left")
         self.folder_button = ttk.Button(row, text="Open folder", command=self.open_folder)
-        self.folder_button.pack(side="left", padx=(8, 0))
+        self.folder_button.pack(side="left", padx=(pixels(self, 5), 0))
         self.words = ttk.Label(self, wraplength=pixels(self, 255), justify="left")
         panel.state.on("datasets", self._show)
         self._show(panel.state["datasets"])
@@ -66,10 +66,11 @@ class DataPart(ttk.Labelframe):
             parent, columns=list(COLUMNS), show="headings", selectmode="browse", height=3
         )
         for name, (title, points) in COLUMNS.items():
-            anchor: Any = "e" if name == "bars" else "w"
+            anchor: Any = "e" if name in {"bars", "range"} else "w"
             width = pixels(parent, points)
             table.heading(name, text=title, anchor=anchor)
-            table.column(name, width=width, anchor=anchor, stretch=name in {"symbol", "range"})
+            table.column(name, width=width, anchor=anchor, stretch=False)
+        fill_width(table, "symbol", pixels(parent, COLUMNS["symbol"][1]))
         table.tag_configure("problem", foreground=self._panel.palette.loss)
         return table
 

@@ -134,22 +134,22 @@ class MetricsPane(Pane):
     def __init__(self, parent: tk.Misc, panel: Panel) -> None:
         super().__init__(parent, panel)
         self._definitions: dict[str, str] = {}
-        foot = ttk.Frame(self.body, padding=(pixels(self, 8), pixels(self, 5)))
+        self._foot = foot = ttk.Frame(self.body, padding=(pixels(self, 8), pixels(self, 5)))
         foot.pack(side="bottom", fill="x")
         self.definition = label_that_wraps(foot, text=HINT, style="Muted.TLabel")
         self.definition.pack(fill="x")
         # It never shrinks: rows must not move under the pointer.
-        self.definition.bind("<Configure>", lambda _: self._grow(foot), add="+")
+        self.definition.bind("<Configure>", lambda _: self._grow(), add="+")
         self.table: ttk.Treeview = scrolled(self.body, self._make_table)
         self.table.bind("<<TreeviewSelect>>", lambda _: self._explain_selected())
         self.table.bind("<Motion>", lambda event: self._explain(self.table.identify_row(event.y)))
         self.table.bind("<Leave>", lambda _: self._explain_selected())
 
-    def _grow(self, foot: ttk.Frame) -> None:
+    def _grow(self) -> None:
         needed = self.definition.winfo_reqheight() + 2 * pixels(self, 5)
-        if needed > int(str(foot["height"] or 0)):
-            foot.configure(height=needed)
-            foot.pack_propagate(False)  # noqa: FBT003  # Tk's way
+        if needed > int(str(self._foot["height"] or 0)):
+            self._foot.configure(height=needed)
+            self._foot.pack_propagate(False)  # noqa: FBT003  # Tk's way
 
     def _make_table(self, parent: tk.Misc) -> ttk.Treeview:
         table = ttk.Treeview(parent, columns=list(COLUMNS), selectmode="browse", height=4)
@@ -195,3 +195,4 @@ class MetricsPane(Pane):
         text = self._definitions.get(name, HINT)
         if self.definition["text"] != text:
             self.definition.configure(text=text)
+            self._grow()

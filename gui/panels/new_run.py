@@ -13,7 +13,7 @@ from gui.forms import Look, show_faults
 from gui.panel import Panel, in_words
 from gui.panels.run_form import RunForm
 from gui.scrolling import Scroller
-from gui.theme import pixels
+from gui.theme import pixels, scaled
 
 NO_SYMBOL = "choose a data set, or import candles first"
 
@@ -22,7 +22,7 @@ class NewRunPart(ttk.Labelframe):
     """What to run; Start stays in sight, and the form scrolls."""
 
     def __init__(self, parent: tk.Misc, panel: Panel) -> None:
-        super().__init__(parent, text="New run", padding=pixels(parent, 4))
+        super().__init__(parent, text="New run", padding=scaled(parent, 6, 0, 4, 4))
         self._panel = panel
         self._sets: dict[str, Mapping[str, Any]] = {}
         self._make_presets()

@@ -52,10 +52,12 @@ class Picture(FigureCanvasTkAgg):
         self.place: Callable[[], None] = _nowhere  # puts the axes where they belong
         # matplotlib itself scales from 96 (on a Mac: 72) to what the screen has.
         dpi = 72 if parent.tk.call("tk", "windowingsystem") == "aqua" else 96
-        focus = parent.tk.call("focus")
+        focus = parent.tk.call("focus", "-lastfor", parent)
         super().__init__(Figure(dpi=dpi), parent)  # type: ignore[no-untyped-call]  # as matplotlib has it
-        if focus:  # matplotlib takes it, from whoever goes through the table of runs with keys
-            parent.tk.call("focus", focus)
+        # matplotlib takes it once the canvas is seen, from who goes through the runs with keys too;
+        # Tk forgets that wish only for another one.
+        force = ("-force",) if parent.tk.call("focus") else ()
+        parent.tk.call("focus", *force, focus)
         self.palette = palette
         self.widget = self.get_tk_widget()  # type: ignore[no-untyped-call]  # as matplotlib has it
         self.widget.configure(

@@ -12,7 +12,7 @@ from gui.panels.metrics import MetricsPane
 from gui.panels.pane import Key, Pane, Run
 from gui.panels.trades import TradesPane
 from gui.panels.validation import ValidationPane
-from gui.theme import pixels
+from gui.theme import pixels, scaled
 
 NOTHING_SELECTED = "No run is selected. Select one in the table above, or start one on the left."
 
@@ -27,7 +27,7 @@ class ResultsPart(ttk.Notebook):
     """
 
     def __init__(self, parent: tk.Misc, panel: Panel) -> None:
-        super().__init__(parent, height=pixels(parent, HEIGHT))
+        super().__init__(parent, height=pixels(parent, HEIGHT), padding=scaled(parent, 4, 0))
         self._panel = panel
         self.chart = ChartPane(self, panel)
         self.metrics = MetricsPane(self, panel)

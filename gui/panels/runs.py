@@ -6,20 +6,23 @@ from datetime import UTC, datetime
 from tkinter import ttk
 from typing import Any
 
-from gui.panel import Panel, scrolled
-from gui.theme import pixels
+from gui.panel import Panel, fill_width, scrolled
+from gui.theme import pixels, scaled
 from gui.watcher import LIVE
 
 # Title and width in points.
 COLUMNS = {
-    "symbol": ("Symbol", 60),
-    "state": ("State", 110),
-    "total_return": ("Return", 60),
-    "sharpe": ("Sharpe", 50),
-    "max_drawdown": ("Max drawdown", 100),
-    "permutation_p_value": ("p-value", 50),
-    "queued": ("Asked for (UTC)", 120),
+    "symbol": ("Symbol", 48),
+    "state": ("State", 94),
+    "total_return": ("Return", 50),
+    "sharpe": ("Sharpe", 44),
+    "max_drawdown": ("Drawdown", 64),
+    "permutation_p_value": ("p-value", 47),
+    "queued": ("Asked for (UTC)", 100),
 }
+STRETCHES = "state"
+EMPTY = "No runs yet. Choose on the left what to run, and press Start."
+OR_SAMPLE = "\nTo see first what comes out, press Try it on the sample."
 FORMS = {
     "total_return": "{:+.1%}",
     "sharpe": "{:.2f}",
@@ -33,26 +36,41 @@ class RunsPart(ttk.Labelframe):
     """What has been run, and how it came out."""
 
     def __init__(self, parent: tk.Misc, panel: Panel) -> None:
-        super().__init__(parent, text="Runs")
+        super().__init__(parent, text="Runs", padding=scaled(parent, 4, 0, 4, 3))
         self._panel = panel
         self.table: ttk.Treeview = scrolled(self, self._make_table)
         self.table.bind("<<TreeviewSelect>>", lambda _: self._select())
+        self.empty = ttk.Label(
+            self.table, text=EMPTY + OR_SAMPLE, style="Empty.TLabel", justify="center"
+        )
+        self.empty.place(relx=0.5, rely=0.55, anchor="center")
         panel.state.on("runs", self._show)
         panel.state.on("selected", lambda _: self._mark())
+        panel.state.on("datasets", self._invite)
 
     def _make_table(self, parent: tk.Misc) -> ttk.Treeview:
         table = ttk.Treeview(
             parent, columns=list(COLUMNS), show="headings", selectmode="browse", height=6
         )
         for name, (title, width) in COLUMNS.items():
-            anchor: Any = "w" if name in {"symbol", "state", "queued"} else "e"
+            anchor: Any = "w" if name in {"symbol", "state"} else "e"
             table.heading(name, text=title, anchor=anchor)
             wide = pixels(self, width)
-            table.column(name, width=wide, anchor=anchor, stretch=name == "state")
+            table.column(name, width=wide, anchor=anchor, stretch=False)
+        fill_width(table, STRETCHES, pixels(self, COLUMNS[STRETCHES][1]))
         return table
+
+    def _invite(self, sets: list[Mapping[str, Any]]) -> None:
+        """Say what to do where nothing has been run; who has candles needs no sample."""
+        own = any(each["provider"] == "local" for each in sets)
+        self.empty.configure(text=EMPTY if own else EMPTY + OR_SAMPLE)
 
     def _show(self, runs: list[Mapping[str, Any]]) -> None:
         wanted = [run["run_id"] for run in runs]
+        if wanted:
+            self.empty.place_forget()
+        else:
+            self.empty.place(relx=0.5, rely=0.55, anchor="center")
         for gone in set(self.table.get_children()) - set(wanted):
             self.table.delete(gone)
         for place, run in enumerate(runs):
@@ -74,6 +92,7 @@ class RunsPart(ttk.Labelframe):
         is_listed = run_id is not None and self.table.exists(run_id)
         if is_listed and self.table.selection() != (run_id,):
             self.table.selection_set(run_id)
+            self.table.focus(run_id)  # from where the keyboard goes on
             self.table.see(run_id)
 
     def _select(self) -> None:
@@ -103,5 +122,5 @@ def state_of(run: Mapping[str, Any]) -> str:
 
 
 def moment(ts_ms: int) -> str:
-    """Return a time as UTC text, to the second."""
-    return datetime.fromtimestamp(ts_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    """Return a time as UTC text, to the minute."""
+    return datetime.fromtimestamp(ts_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M")

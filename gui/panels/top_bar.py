@@ -4,11 +4,12 @@ import tkinter as tk
 import webbrowser
 from collections.abc import Callable
 from tkinter import ttk
+from typing import Literal
 
 from app.settings import Settings
 from gui.panel import Panel
 from gui.panels.settings import SettingsDialog
-from gui.theme import pixels
+from gui.theme import pixels, scaled
 
 DOT = "●"
 
@@ -19,27 +20,30 @@ class TopBar(ttk.Frame):
     def __init__(
         self, parent: tk.Misc, panel: Panel, settings: Settings, quit_program: Callable[[], None]
     ) -> None:
-        super().__init__(parent, padding=pixels(parent, 6))
+        super().__init__(parent, padding=scaled(parent, 6, 4))
         self._panel, self._settings = panel, settings
         self._dot = ttk.Label(self, text=DOT, foreground=panel.palette.gain)
         self._dot.pack(side="left")
         self._status = ttk.Label(self, text="running")
-        self._status.pack(side="left", padx=(4, 12))
-        ttk.Label(self, text=panel.client.url, style="Muted.TLabel").pack(side="left")
+        self._status.pack(side="left", padx=scaled(self, 3, 9))
+        ttk.Label(self, text=panel.client.url, style="Muted.TLabel").pack(
+            side="left", padx=(0, pixels(self, 6))
+        )
         self.copy_url = self._button("Copy URL", lambda: self._copy("address", panel.client.url))
         self.copy_token = self._button(
             "Copy token", lambda: self._copy("token", panel.client.token)
         )
         self.open_studio = self._button("Open Studio", self._open_studio)
-        self.quit_button = ttk.Button(self, text="Quit", command=quit_program)
-        self.quit_button.pack(side="right")
-        self.settings_button = ttk.Button(self, text="Settings…", command=self.open_settings)
-        self.settings_button.pack(side="right", padx=(0, 8))
+        self.settings_button = self._button("Settings…", self.open_settings, "right")
+        self.quit_button = self._button("Quit", quit_program, "right")
+        self.quit_button.pack(before=self.settings_button)
         panel.state.on("online", self._show)
 
-    def _button(self, text: str, command: Callable[[], None]) -> ttk.Button:
-        button = ttk.Button(self, text=text, command=command)
-        button.pack(side="left", padx=(8, 0))
+    def _button(
+        self, text: str, command: Callable[[], object], side: Literal["left", "right"] = "left"
+    ) -> ttk.Button:
+        button = ttk.Button(self, text=text, style="Compact.TButton", command=command)
+        button.pack(side=side, padx=(pixels(self, 4), 0))
         return button
 
     def _copy(self, what: str, text: str) -> None:

@@ -22,6 +22,7 @@ from gui.server_thread import ServerThread
 from gui.state import State
 from gui.theme import apply_theme
 from gui.watcher import Watcher
+from gui.window import Window
 
 WAIT_S = 60.0
 # A root that is collected on another thread ends the process: none is, before the tests' end.
@@ -47,7 +48,9 @@ def display() -> Iterator[str]:
     reading, writing = os.pipe()
     command = [program, "-displayfd", str(writing), "-screen", "0", "1280x1024x24"]
     screen = subprocess.Popen(
-        [*command, "-nolisten", "tcp", "-noreset"], pass_fds=[writing], stderr=subprocess.DEVNULL
+        [*command, "-nolisten", "tcp", "-noreset", "-dpi", "96"],
+        pass_fds=[writing],
+        stderr=subprocess.DEVNULL,
     )
     os.close(writing)
     with os.fdopen(reading) as told:
@@ -99,14 +102,15 @@ def until(root: tk.Tk) -> Until:
 
 @pytest.fixture
 def press(until: Until) -> Callable[[tk.Misc, str], None]:
-    """Return a function that gives the keyboard to a widget and presses a key, as ``Escape``."""
+    """Return a function that gives the keyboard to a widget and presses a key, as ``Control-o``."""
 
     def work(widget: tk.Misc, key: str) -> None:
         widget.focus_force()
         until(lambda: widget.focus_get() is widget)
+        held, _, letter = key.rpartition("-")
         for event in ("KeyPress", "KeyRelease"):
             if widget.winfo_exists():
-                widget.event_generate(f"<{event}-{key}>")
+                widget.event_generate(f"<{held}{'-' * bool(held)}{event}-{letter}>")
         until(lambda: True)
 
     return work
@@ -154,3 +158,24 @@ def panel(root: tk.Tk, server: Running, until: Until) -> Iterator[Panel]:
     yield made
     watcher.close()
     inbox.close()
+
+
+@pytest.fixture
+def quits() -> list[str]:
+    """Return what is said to who would end the program."""
+    return []
+
+
+@pytest.fixture
+def window(root: tk.Tk, server: Running, until: Until, quits: list[str]) -> Iterator[Window]:
+    """Return the whole window at work, its errors made the test's."""
+    fail = root.report_callback_exception
+    settings = read_settings({"data_dir": server.data_dir, "port": 0}, {})
+    made = Window(root, server.client, settings=settings, quit_program=lambda: quits.append("quit"))
+    root.report_callback_exception = fail
+    root.geometry("1024x640+0+0")
+    made.start()
+    until(lambda: made.panel.state["catalog"] and made.panel.state["datasets"])
+    until(lambda: made.new_run.start_button.instate(["!disabled"]))
+    yield made
+    made.close()

@@ -2,6 +2,7 @@ import gc
 import tkinter as tk
 from collections.abc import Callable
 from pathlib import Path
+from tkinter import ttk
 from typing import Any
 
 import matplotlib as mpl
@@ -108,6 +109,20 @@ def test_the_view_stays_within_the_run(pane: ChartPane) -> None:
     for _ in range(40):
         pane.zoom(0.5)
     assert 3 < pane.view[1] - pane.view[0] < 5
+
+
+def test_the_picture_takes_no_focus(root: tk.Tk, panel: Panel) -> None:
+    """Who goes through the runs with keys is not thrown out by the first picture."""
+    before = ttk.Entry(root)
+    before.pack()
+    before.focus_force()
+    root.update()
+    made = ChartPane(root, panel)
+    made.pack(fill="both", expand=True)
+    made.show(made_up())
+    made.reveal()
+    root.update()
+    assert root.focus_get() is before
 
 
 def test_buttons(pane: ChartPane) -> None:

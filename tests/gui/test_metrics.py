@@ -91,14 +91,16 @@ def test_a_metric_is_explained(root: tk.Tk, pane: MetricsPane) -> None:
 
 def test_rows_do_not_move_under_the_pointer(root: tk.Tk, pane: MetricsPane) -> None:
     """Once there was room for a long definition, it stays."""
-    pane.definition.configure(text="long " * 200)
+    root.geometry("500x400")
     root.update()
+    pane._definitions["sharpe"] = "long " * 100
+    pane._explain("sharpe")
     root.update()
     height = pane.table.winfo_height()
-    pane.definition.configure(text="short")
+    assert pane._foot.winfo_height() > pane.definition.winfo_reqheight()
+    pane._explain("total_return")
     root.update()
     assert pane.table.winfo_height() == height
-    assert pane.definition.winfo_height() > 0
 
 
 def test_another_run_leaves_the_place(root: tk.Tk, pane: MetricsPane) -> None:
