@@ -13,6 +13,7 @@ from typing import IO, Any
 
 from app import chart_data
 from app.api_errors import ApiError
+from app.catalog import whole_catalog
 from app.datasets import ImportFile, datasets_document, delete_dataset, import_file
 from app.executor import Surroundings
 from app.replicates import mapper_for
@@ -26,7 +27,6 @@ from engine.artifacts import verify
 from engine.artifacts.manifest import MANIFEST
 from engine.artifacts.views import csv_pieces, json_pieces
 from engine.caches import MEGABYTE, BoundedCache, Caches
-from engine.catalog import catalog
 from engine.config import TIMEFRAME_MS, RunConfig
 from engine.data import LocalProvider, NoParams, Provider, ReadOptions
 from engine.data.raw import FileLimits
@@ -88,8 +88,8 @@ class Backtests:
         return None
 
     def catalog(self) -> bytes:
-        """Return what a configuration can name, as JSON."""
-        return json.dumps(catalog(), ensure_ascii=False, separators=(",", ":")).encode()
+        """Return what a client needs to know of this program, as JSON."""
+        return json.dumps(whole_catalog(), ensure_ascii=False, separators=(",", ":")).encode()
 
     def candles(self, query: Mapping[str, str], limit: int) -> bytes:
         """Return the newest bars of a range; as ``chart_data.candles``."""

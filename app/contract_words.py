@@ -86,8 +86,9 @@ DESCRIPTIONS = {
     "Fields may be missing; those that are there are checked.",
     "get_presets_name": "With the time of its last change.",
     "delete_presets_name": "It goes.",
-    "get_catalog": "Every component with the JSON Schema of its parameters and their defaults: "
-    "enough to build forms from.",
+    "get_catalog": "Every component with the JSON Schema of its parameters and their defaults, "
+    "that of the rest of a configuration, and the words for figures: enough to build forms from, "
+    "and to show results. It stays the same while the server runs.",
     "get_datasets": "The user's own and those that come with Studio; a file that cannot be used "
     "is listed with its problem.",
     "put_datasets_symbol_timeframe": "Told apart by content, checked row by row, stored whole or "

@@ -73,7 +73,8 @@ SECTIONS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     (
         "Data sets, charts, presets, errors",
         "The rest of what the server says.",
-        ("Dataset", "ImportQuality", "Candles", "Features", "Catalog", "CatalogEntry", "Preset",
+        ("Dataset", "ImportQuality", "Candles", "Features", "Catalog", "CatalogEntry",
+         "CatalogMetric", "CatalogReasons", "Preset",
          "Health", "Error", "ErrorBody", "ErrorDetails", "FieldFault"),
     ),
 )  # fmt: skip

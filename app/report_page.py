@@ -19,7 +19,7 @@ from app.belief import (
     warning_in_words,
 )
 from app.markup import Html, Part, element, joined
-from app.metric_words import in_words, why_undefined
+from app.metric_words import GROUPS, in_words, why_undefined
 from app.report_files import VALIDATION, RunFiles
 from app.report_style import STYLE
 from engine.artifacts.tables import read_parquet
@@ -36,29 +36,6 @@ TILES = (
     "volatility", "psr", "trade_count", "win_rate",
 )  # fmt: skip
 # Metrics by what they are about; what a run has beside them comes last.
-GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("What it earned", ("total_return", "cagr")),
-    (
-        "At what risk",
-        (
-            "volatility", "max_drawdown", "avg_drawdown", "max_drawdown_duration_bars",
-            "avg_drawdown_duration_bars", "skewness", "kurtosis",
-        ),
-    ),
-    ("For that risk", ("sharpe", "sortino", "calmar", "psr", "min_track_record_bars")),
-    (
-        "Trades",
-        (
-            "trade_count", "open_trades", "win_rate", "payoff_ratio", "profit_factor", "expectancy",
-            "best_trade", "worst_trade", "avg_bars_held",
-            "longest_win_streak", "longest_loss_streak",
-            "long.trade_count", "long.win_rate", "long.pnl",
-            "short.trade_count", "short.win_rate", "short.pnl",
-        ),
-    ),
-    ("Activity", ("exposure", "avg_gross_exposure", "max_gross_exposure", "turnover")),
-    ("Costs", ("total_commission", "total_slippage", "total_borrow")),
-)  # fmt: skip
 UNTESTED = {
     "permutation": ("Luck", "Not tested: no permutation test was asked for"),
     "block_bootstrap": ("Sharpe", "No interval: no block bootstrap was asked for"),

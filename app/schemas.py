@@ -24,6 +24,7 @@ from app.wire import (
     words,
 )
 from engine.config import RunConfig
+from engine.metrics.definitions import Unit
 
 
 class FieldFault(Wire):
@@ -76,6 +77,25 @@ class CatalogEntry(Wire):
     defaults: dict[str, JsonValue] = Field(description="what holds where none are given")
 
 
+class CatalogMetric(Wire):
+    """A figure of metrics.json: what it is, and how it is read."""
+
+    name: str = Field(description="as in the file, with a dot: long.win_rate")
+    label: str = Field(description="what a person calls it")
+    unit: Unit = Field(description="as it is stored: a fraction of 0.1 is 10 %")
+    definition: str = Field(description="one sentence with its formula and source")
+    group: str | None = Field(description="under which heading; null is under none")
+    digits: int = Field(ge=0, description="behind the point; of a fraction as a percentage")
+    signed: bool = Field(description="whether a positive one is told with a plus")
+
+
+class CatalogReasons(Wire):
+    """Codes of reasons, in words."""
+
+    metrics: dict[str, str] = Field(description="why a metric is null")
+    validation: dict[str, str] = Field(description="why a figure of a validation test is null")
+
+
 class Catalog(Wire):
     """Everything that a configuration can name, a plugin's components included."""
 
@@ -84,6 +104,14 @@ class Catalog(Wire):
     sizing: list[CatalogEntry]
     slippage: list[CatalogEntry]
     validation: list[CatalogEntry]
+    config: dict[str, Any] = Field(
+        description="JSON Schema of a configuration; components stand in it by name"
+    )
+    metrics: list[CatalogMetric] = Field(description="in the order in which they are read")
+    reasons: CatalogReasons
+    row_findings: dict[str, str] = Field(
+        description="what may be found in a file's rows, after its number: the keys of counts"
+    )
 
 
 class ImportQuality(Wire):

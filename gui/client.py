@@ -55,6 +55,7 @@ class Client:
         place = urlsplit(url)
         self._host, self._port = place.hostname or "", place.port
         self._bearer = {"Authorization": f"Bearer {token}"}
+        self._catalog: Mapping[str, Any] | None = None
 
     def get(self, path: str, query: Query | None = None) -> Any:
         """Return the JSON at a path.
@@ -63,6 +64,12 @@ class Client:
             RefusedError, GoneError
         """
         return self._json("GET", path, query)
+
+    def catalog(self) -> Mapping[str, Any]:
+        """Return ``/catalog``, asked for once: a server's does not change; raises as ``get``."""
+        if self._catalog is None:
+            self._catalog = self.get("/catalog")
+        return self._catalog
 
     def post(self, path: str, body: Any = None) -> Any:
         """Send JSON and return what is answered; raises as ``get``."""

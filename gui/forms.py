@@ -20,6 +20,7 @@ from gui.theme import Palette, pixels
 Schema = Mapping[str, Any]
 NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
 INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
+NULL = re.compile(r"\bnull\b")  # which a field cannot hold
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 DAY_MS = 86_400_000
 LABEL_POINTS = 124
@@ -54,7 +55,8 @@ def hint_of(schema: Schema) -> str:
     """Return what may stand in a field: its description and its bounds, in one line."""
     shape = plain(schema)
     bounds = [form.format(_shown(shape[key])) for key, form in BOUNDS.items() if key in shape]
-    parts = [str(schema.get("description", "")), ", ".join(bounds)]
+    said = NULL.sub("empty", str(schema.get("description", "")))
+    parts = [said, ", ".join(bounds)]
     if shape.get("nullable"):
         parts.append("may be empty")
     return "; ".join(part for part in parts if part)
@@ -209,13 +211,19 @@ class Fields(ttk.Frame):
         super().__init__(parent, padding=(pixels(parent, indent), 0, 0, 0))
         self.columnconfigure(0, minsize=pixels(parent, LABEL_POINTS - indent))
         self.columnconfigure(1, weight=1)
-        self._prefix = prefix
+        self._look, self._prefix = look, prefix
+        self.know(schema)
+
+    def know(self, schema: Schema) -> None:
+        """Have these properties from now on, each with its default."""
+        for child in self.winfo_children():
+            child.destroy()
         definitions = schema.get("$defs", {})
         self._defaults = {
             name: each.get("default") for name, each in schema.get("properties", {}).items()
         }
         self.fields = {
-            name: Field(self, row, name, plain(each, definitions), look)
+            name: Field(self, row, name, plain(each, definitions), self._look)
             for row, (name, each) in enumerate(schema.get("properties", {}).items())
         }
         self.fill({})

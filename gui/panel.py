@@ -53,6 +53,14 @@ class Panel:
 
         self.ask(lambda: self.client.get(path), learn)
 
+    def load_catalog(self) -> None:
+        """Ask the server for the catalog, once."""
+
+        def learn(answer: Any) -> None:
+            self.state["catalog"] = answer
+
+        self.ask(self.client.catalog, learn)
+
 
 def in_words(fault: Exception) -> str:
     """Return what a person should read about a failure."""

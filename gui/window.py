@@ -1,7 +1,6 @@
 """The window: its parts and where they stand."""
 
 import logging
-import sys
 import tkinter as tk
 from collections.abc import Callable, Mapping
 from tkinter import ttk
@@ -21,6 +20,7 @@ from gui.panels.top_bar import TopBar
 from gui.state import State
 from gui.theme import apply_theme, pixels
 from gui.watcher import Watcher
+from gui.window_system import name_of, shortcut_key
 
 # In points: 1024 × 640 and 1280 × 800 pixels on a screen of 96 to the inch.
 LEAST, USUAL = (768, 480), (960, 600)
@@ -75,7 +75,7 @@ class Window:
         right.add(self.results, weight=2)
 
     def _bind_keys(self, quit_program: Callable[[], None]) -> None:
-        control = "Command" if sys.platform == "darwin" else "Control"
+        control = shortcut_key(name_of(self.root))
         self.root.bind_all(f"<{control}-q>", lambda _: quit_program())  # in dialogs too
         self.root.bind(f"<{control}-o>", lambda _: self.data.choose_file())
         self.root.bind(f"<{control}-Return>", lambda _: self.new_run.start())
@@ -88,7 +88,7 @@ class Window:
         """Begin to show what the server knows."""
         self.panel.inbox.start()
         self.panel.watcher.start()
-        self.panel.load("catalog", "/catalog")
+        self.panel.load_catalog()
         self.panel.load("datasets", "/datasets", "datasets")
         self.panel.load("presets", "/presets", "presets")
 

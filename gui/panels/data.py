@@ -21,21 +21,6 @@ COLUMNS = {
 }
 KINDS = [("Candles", "*.csv *.tsv *.txt *.gz *.parquet *.pq"), ("All files", "*")]
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-# What normalisation did to rows, in words; a test holds it against the server's.
-RULES = {
-    "ragged_row": "dropped for a wrong number of cells",
-    "unreadable_time": "dropped for a time that cannot be read",
-    "impossible_time": "dropped for a local time that does not exist or could be either of two",
-    "conflicting_duplicate": "dropped for different values at one time",
-    "bad_price": "dropped for a bad price",
-    "inverted_range": "dropped for an inverted range",
-    "bad_volume": "dropped for a bad volume",
-    "exact_duplicate": "dropped as exact duplicates",
-    "unsorted": "out of order and sorted",
-    "widened_range": "with high and low widened by rounding",
-    "outside_sessions": "outside the sessions of the calendar",
-    "gap": "after a gap",
-}
 
 
 class DataPart(ttk.Labelframe):
@@ -59,7 +44,9 @@ class DataPart(ttk.Labelframe):
         self.folder_button.pack(side="left", padx=(pixels(self, 5), 0))
         self.words = ttk.Label(self, wraplength=pixels(self, 255), justify="left")
         panel.state.on("datasets", self._show)
+        panel.state.on("catalog", lambda _: self._enable())
         self._show(panel.state["datasets"])
+        self._enable()
 
     def _make_table(self, parent: tk.Misc) -> ttk.Treeview:
         table = ttk.Treeview(
@@ -95,18 +82,28 @@ class DataPart(ttk.Labelframe):
     def _select(self) -> None:
         for key in self.table.selection():
             found = self._sets[key]
-            self._say(words_of(found), is_bad=found["problem"] is not None)
+            self._say(words_of(found, self._row_findings()), is_bad=found["problem"] is not None)
             if found["problem"] is None and key != self._told:
                 self._told = key
                 for listener in self._listeners:
                     listener(found)
 
+    def _row_findings(self) -> Mapping[str, str]:
+        found: Mapping[str, str] = self._panel.state["catalog"].get("row_findings", {})
+        return found
+
     def _say(self, text: str, *, is_bad: bool) -> None:
         self.words.configure(text=text, style="Error.TLabel" if is_bad else "Muted.TLabel")
         self.words.pack(fill="x", pady=(4, 0))
 
+    def _enable(self) -> None:
+        """What a file may be said to be stands in the catalog."""
+        self.import_button.state(["!disabled" if self._panel.state["catalog"] else "disabled"])
+
     def choose_file(self) -> None:
         """Ask for a file of candles, then what it is."""
+        if self.import_button.instate(["disabled"]):
+            return
         chosen = filedialog.askopenfilename(
             parent=self._panel.root, title="Import candles", filetypes=KINDS
         )
@@ -148,7 +145,7 @@ class DataPart(ttk.Labelframe):
         if dialog is not None:
             dialog.destroy()
         self._panel.say(f"Imported {found['symbol']} {found['timeframe']}: {found['bars']:,} bars.")
-        self._say(words_of(found), is_bad=False)
+        self._say(words_of(found, self._row_findings()), is_bad=False)
         self._awaited, self._told = _key(found), None
         self._panel.load("datasets", "/datasets", "datasets")
 
@@ -187,8 +184,11 @@ def day(ts_ms: int) -> str:
     return f"{EPOCH + timedelta(milliseconds=ts_ms):%Y-%m-%d}"
 
 
-def words_of(found: Mapping[str, Any]) -> str:
-    """Return what is to be said of a data set: its problem, or what was found in its rows."""
+def words_of(found: Mapping[str, Any], row_findings: Mapping[str, str]) -> str:
+    """Return what is to be said of a data set: its problem, or what was found in its rows.
+
+    ``row_findings`` are those of ``/catalog``.
+    """
     name = f"{found['symbol']} {found['timeframe']}"
     if found["problem"] is not None:
         text = str(found["problem"])
@@ -201,7 +201,7 @@ def words_of(found: Mapping[str, Any]) -> str:
     quality = found["quality"] or {"rows_in": 0, "counts": {}}
     counts = [
         f"{quality['counts'][rule]:,} {what}"
-        for rule, what in RULES.items()
+        for rule, what in row_findings.items()
         if quality["counts"].get(rule)
     ]
     said = f"of {quality['rows_in']:,} rows, {'; '.join(counts)}" if counts else "no row was amiss"

@@ -2,7 +2,7 @@
 
 import re
 import tkinter as tk
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from tkinter import ttk
 from typing import Any
@@ -10,17 +10,17 @@ from typing import Any
 from gui.client import RefusedError
 from gui.forms import Fields, Look, show_faults
 from gui.panel import Panel, in_words
-from gui.panels.run_fields import IMPORT, TIMEFRAMES
+from gui.panels.run_fields import importing
 from gui.theme import pixels
 
 ENDINGS = re.compile(r"(\.(csv|tsv|txt|parquet|pq))?(\.gz)?$", re.IGNORECASE)
 
 
-def guess_name(name: str) -> tuple[str, str]:
+def guess_name(name: str, timeframes: Collection[str]) -> tuple[str, str]:
     """Return symbol and timeframe as a file's name tells them: ``SPX_1d.csv``; the latter or ""."""
     stem = ENDINGS.sub("", name)
     symbol, _, tail = stem.rpartition("_")
-    if symbol and tail.lower() in TIMEFRAMES:
+    if symbol and tail.lower() in timeframes:
         return symbol, tail.lower()
     return stem, ""
 
@@ -80,13 +80,14 @@ class ImportDialog(Dialog):
     ) -> None:
         super().__init__(panel, "Import candles")
         self._send = send
-        symbol, timeframe = guess_name(path.name)
+        schema = importing(panel.state["catalog"]["config"])
+        symbol, timeframe = guess_name(path.name, schema["properties"]["timeframe"]["enum"])
         heading = ttk.Label(self.body, text=path.name, style="Heading.TLabel")
         heading.pack(anchor="w", pady=(0, 6))
         self._hint = ttk.Label(
             self.body, style="Muted.TLabel", wraplength=pixels(self, 300), justify="left"
         )
-        self.form = Fields(self.body, IMPORT, Look(panel.palette, self._hint_text), "")
+        self.form = Fields(self.body, schema, Look(panel.palette, self._hint_text), "")
         self.form.fill({"symbol": symbol, "timeframe": timeframe})
         self.form.pack(fill="x")
         self._hint.pack(fill="x", pady=(4, 0))

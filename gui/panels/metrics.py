@@ -1,9 +1,5 @@
 """The metrics of a run beside buy and hold, each with its definition in words."""
 
-import functools
-import importlib.resources
-import json
-import re
 import tkinter as tk
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,81 +9,19 @@ from urllib.parse import quote
 
 from gui.client import Client
 from gui.panel import Panel, scrolled
-from gui.panels.figures import NOTHING, metric
+from gui.panels.figures import NOTHING, metric, reason_in_words
 from gui.panels.pane import Pane, Run, label_that_wraps
 from gui.theme import POINTS, pixels
 
-# By what they are about, as in the report; what a run has beside them comes last.
-GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("What it earned", ("total_return", "cagr")),
-    (
-        "At what risk",
-        (
-            "volatility", "max_drawdown", "avg_drawdown", "max_drawdown_duration_bars",
-            "avg_drawdown_duration_bars", "skewness", "kurtosis",
-        ),
-    ),
-    ("For that risk", ("sharpe", "sortino", "calmar", "psr", "min_track_record_bars")),
-    (
-        "Trades",
-        (
-            "trade_count", "open_trades", "win_rate", "payoff_ratio", "profit_factor", "expectancy",
-            "best_trade", "worst_trade", "avg_bars_held",
-            "longest_win_streak", "longest_loss_streak",
-            "long.trade_count", "long.win_rate", "long.pnl",
-            "short.trade_count", "short.win_rate", "short.pnl",
-        ),
-    ),
-    ("Activity", ("exposure", "avg_gross_exposure", "max_gross_exposure", "turnover")),
-    ("Costs", ("total_commission", "total_slippage", "total_borrow")),
-)  # fmt: skip
-UNITS = {
-    "a fraction: 0.1 is 10 %": "fraction",
-    "a ratio": "ratio",
-    "in currency": "currency",
-    "in bars": "bars",
-    "a count": "count",
-}
-SHOWN_UNITS = {
-    "fraction": "%",
-    "ratio": "ratio",
-    "currency": "currency",
-    "bars": "bars",
-    "count": "",
-}
-# The contract says a metric as "label, unit. definition".
-SAID = re.compile(rf"(.+?), ({'|'.join(map(re.escape, UNITS))})\. (.+)", re.DOTALL)
+UNITS = {"fraction": "%", "ratio": "ratio", "currency": "currency", "bars": "bars"}
+OWN_UNITS = {"turnover": "× equity"}
+OTHERS = "Others"
 COLUMNS = {
     "strategy": ("Strategy", 160, "e"),
     "benchmark": ("Buy and hold", 120, "e"),
     "unit": ("Unit", 80, "w"),
 }
 HINT = "Point at a number, or select it, to read what it means."
-
-
-@dataclass(frozen=True)
-class Definition:
-    """What the contract says of a metric."""
-
-    label: str
-    unit: str
-    words: str
-
-
-@functools.cache
-def definitions() -> Mapping[str, Definition]:
-    """Return the definitions of the contract by dotted names, as ``long.win_rate``."""
-    text = (importlib.resources.files("contracts") / "metrics.schema.json").read_text("utf-8")
-    models = json.loads(text)["$defs"]
-    sides = {"long.": "LongTrades", "short.": "ShortTrades", "benchmark.": "Benchmark"}
-    found = {}
-    for prefix, model in {"": "AllMetrics", **sides}.items():
-        for name, schema in models[model]["properties"].items():
-            said = SAID.fullmatch(schema.get("description", ""))
-            if said is not None:
-                label, unit, words = said.groups()
-                found[f"{prefix}{name}"] = Definition(label, UNITS[unit], words)
-    return found
 
 
 @dataclass(frozen=True)
@@ -102,30 +36,40 @@ class Row:
     definition: str
 
 
-def rows_of(document: Mapping[str, Any]) -> list[tuple[str, list[Row]]]:
-    """Return the groups of ``metrics.json`` with their rows."""
+def rows_of(document: Mapping[str, Any], catalog: Mapping[str, Any]) -> list[tuple[str, list[Row]]]:
+    """Return the groups of ``metrics.json`` with their rows, as ``/catalog`` orders them."""
     flat: dict[str, Any] = {}
     for name, value in document["metrics"].items():
         inner = value.items() if isinstance(value, Mapping) else None
         flat.update({name: value} if inner is None else {f"{name}.{k}": v for k, v in inner})
-    grouped = {name for _, names in GROUPS for name in names}
-    others = ("Others", tuple(name for name in flat if name not in grouped))
-    return [
-        (title, [_row(name, flat[name], document) for name in names if name in flat])
-        for title, names in (*GROUPS, others)
-        if any(name in flat for name in names)
-    ]
+    known = {each["name"]: each for each in catalog["metrics"]}
+    grouped: dict[str, list[Row]] = {}
+    for name in [*filter(flat.__contains__, known), *(name for name in flat if name not in known)]:
+        group = (known.get(name) or {}).get("group") or OTHERS
+        row = _row(name, known.get(name), flat[name], document, catalog["reasons"]["metrics"])
+        grouped.setdefault(group, []).append(row)
+    return list(grouped.items())
 
 
-def _row(name: str, value: float | None, document: Mapping[str, Any]) -> Row:
-    known = definitions().get(name) or Definition(name.replace("_", " "), "", "")
-    beside = ""
-    if name in document["benchmark"]:
-        reason = document["reasons"].get(f"benchmark.{name}")
-        beside = metric(name, known.unit, document["benchmark"][name], reason)
-    said = metric(name, known.unit, value, document["reasons"].get(name))
-    unit = "× equity" if name == "turnover" else SHOWN_UNITS.get(known.unit, "")
-    return Row(name, known.label, said, beside, unit, known.words)
+def _row(
+    name: str,
+    known: Mapping[str, Any] | None,
+    value: float | None,
+    document: Mapping[str, Any],
+    reasons: Mapping[str, str],
+) -> Row:
+    def said(figure: float | None, place: str) -> str:
+        return metric(known, figure, reason_in_words(reasons, document["reasons"].get(place)))
+
+    beside = document["benchmark"]
+    return Row(
+        name,
+        known["label"] if known else name.replace("_", " "),
+        said(value, name),
+        said(beside[name], f"benchmark.{name}") if name in beside else "",
+        OWN_UNITS.get(name) or UNITS.get(known["unit"] if known else "", ""),
+        known["definition"] if known else "",
+    )
 
 
 class MetricsPane(Pane):
@@ -166,7 +110,8 @@ class MetricsPane(Pane):
 
     def read(self, client: Client, run: Run) -> Any:
         """Return the groups of the run's metrics."""
-        return rows_of(client.get(f"/runs/{quote(run['run_id'])}/artifact/metrics.json"))
+        document = client.get(f"/runs/{quote(run['run_id'])}/artifact/metrics.json")
+        return rows_of(document, client.catalog())
 
     def show(self, found: list[tuple[str, list[Row]]]) -> None:
         """Fill the table; what was selected stays selected."""

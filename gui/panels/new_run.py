@@ -33,8 +33,6 @@ class NewRunPart(ttk.Labelframe):
         self.form.pack(fill="both", expand=True)
         for part in (self.form.strategy, self.form.risk, self.form.slippage):
             part.rebuilt = self.scroller.adopt
-        symbol = self.form.market.fields["symbol"].widget
-        symbol.bind("<<ComboboxSelected>>", lambda _: self._chosen(), add=True)
         for topic, listener in (
             ("catalog", self._know), ("datasets", self._know_sets), ("presets", self._know_presets),
             ("runs", lambda _: self._offer_sample()), ("online", lambda _: self._enable()),
@@ -85,6 +83,9 @@ class NewRunPart(ttk.Labelframe):
     def _know(self, catalog: Mapping[str, Any]) -> None:
         if catalog:
             self.form.know(catalog)
+            symbol = self.form.market.fields["symbol"]
+            symbol.widget.bind("<<ComboboxSelected>>", lambda _: self._chosen(), add=True)
+            symbol.offer(self._sets)
             self._choose_first()
             self.scroller.adopt()
         self._enable()
@@ -94,12 +95,14 @@ class NewRunPart(ttk.Labelframe):
         self._sets = {
             f"{each['symbol']}  {each['timeframe']}  {each['provider']}": each for each in usable
         }
-        self.form.market.fields["symbol"].offer(self._sets)
+        if self._panel.state["catalog"]:
+            self.form.market.fields["symbol"].offer(self._sets)
         self._choose_first()
         self._offer_sample()
 
     def _choose_first(self) -> None:
-        if self._sets and not self.form.market.fields["symbol"].value():
+        known = self._sets and self._panel.state["catalog"]
+        if known and not self.form.market.fields["symbol"].value():
             self.choose_set(min(self._sets.values(), key=_preference))
 
     def _chosen(self) -> None:
@@ -109,6 +112,8 @@ class NewRunPart(ttk.Labelframe):
 
     def choose_set(self, found: Mapping[str, Any]) -> None:
         """Put a data set of the list into the form."""
+        if not self._panel.state["catalog"]:
+            return
         for name in ("symbol", "provider", "timeframe"):
             self.form.market.fields[name].fill(found[name])
 

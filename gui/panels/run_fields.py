@@ -1,143 +1,103 @@
-"""The fields of a run's configuration that no component brings: what ``/catalog`` does not say.
+"""Which fields of a configuration the forms show, in which order; what they are says ``/catalog``.
 
-A test holds them against the server's own models.
+``config`` is the catalog's JSON Schema of a configuration.
 """
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-TIMEFRAMES = ["1m", "5m", "15m", "30m", "1h", "4h", "1d", "1w"]
+Schema = Mapping[str, Any]
 CALENDARS = ["XNYS", "XNAS", "XLON", "XETR", "XPAR", "XTKS", "XHKG", "CMES"]
+ZONES = [
+    "America/New_York", "America/Chicago", "Europe/London", "Europe/Berlin", "Asia/Tokyo",
+]  # fmt: skip
+DATE_FORMATS = ["%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%Y%m%d"]
+COSTS_FIRST = (
+    "initial_cash", "commission_bps", "slippage_bps", "commission_per_share", "commission_min",
+    "borrow_bps",
+)  # fmt: skip
+CALENDAR: Schema = {"calendar": {"examples": ["", *CALENDARS]}}
 
 
-def _number(description: str, most: float, default: float = 0.0, **more: Any) -> dict[str, Any]:
-    return {
-        "type": "number", "description": description, "default": default, "minimum": 0,
-        "maximum": most, **more,
-    }  # fmt: skip
-
-
-MARKET: dict[str, Any] = {
-    "properties": {
+def market(config: Schema) -> Schema:
+    """Return what is run on: which candles, from when to when."""
+    also = {
         "symbol": {
-            "type": "string", "description": "one of your data sets, or of the sample",
-            "default": "", "examples": [],
+            "description": "one of your data sets, or of the sample", "default": "", "examples": [],
         },
         "provider": {
-            "type": "string", "description": "where the candles come from: local is what you "
-            "have imported; synthetic makes SEED-1, SEED-2, … for trying things out",
-            "default": "local", "enum": ["local", "sample", "synthetic"],
+            "description": "where the candles come from: local is what you have imported; "
+            "synthetic makes SEED-1, SEED-2, … for trying things out",
         },
-        "timeframe": {
-            "type": "string", "description": "length of a bar; longer ones are made of shorter",
-            "default": "1d", "enum": TIMEFRAMES,
-        },
+        "timeframe": {"description": "length of a bar; longer ones are made of shorter"},
         "start": {
             "description": "first bar, such as 2001-01-31, UTC; empty is from the beginning",
-            "default": None, "end_of_day": False,
+            "end_of_day": False,
         },
         "end": {
             "description": "last bar, a date with all of its day, UTC; empty is to the end",
-            "default": None, "end_of_day": True,
+            "end_of_day": True,
         },
-    }
-}  # fmt: skip
+    }  # fmt: skip
+    return _chosen(config, also, also)
 
-EXECUTION: dict[str, Any] = {
-    "properties": {
-        "initial_cash": _number("in currency", 1e15, 100_000.0, minimum=1e-6),
-        "commission_bps": _number("basis points of the value", 10_000.0),
-        "slippage_bps": _number("basis points a fill, flat", 10_000.0),
-        "commission_per_share": _number("currency a unit", 1e6),
-        "commission_min": _number("currency a fill, at least", 1e9),
-        "borrow_bps": _number("basis points a year on what is short", 1e6),
-        "fill_price": {
-            "type": "string", "default": "open_next",
-            "enum": ["open_next", "mid_next", "vwap_next"],
-            "description": "of the bar after the order: open, middle of high and low, or vwap",
-        },
-        "zero_volume": {
-            "type": "string", "default": "carry", "enum": ["carry", "skip", "fill"],
-            "description": "an order at a bar without volume waits, is dropped, or is filled",
-        },
-        "lot_size": _number("units; 0 trades any quantity", 1e15),
-        "rebalance_band": _number(
-            "change of weight below which a position is left as it is", 100.0
-        ),
-        "auto_flatten_end": {
-            "type": "boolean", "default": False,
-            "description": "close the position at the last bar",
-        },
-        "periods_per_year": {
-            "anyOf": [{"type": "number", "minimum": 1, "maximum": 1e7}, {"type": "null"}],
-            "default": None, "description": "bars a year; empty reads it from the candles",
-        },
-    }
-}  # fmt: skip
 
-STATISTIC: dict[str, Any] = {
-    "properties": {
-        "statistic": {
-            "type": "string", "default": "sharpe", "enum": ["sharpe", "total_return"],
-            "description": "what the permutation compares",
-        },
-    }
-}  # fmt: skip
+def execution(config: Schema) -> Schema:
+    """Return how orders become fills, costs first; the slippage model is a component."""
+    inner = _inner(config, "ExecutionConfig")
+    others = [name for name in inner["properties"] if name not in COSTS_FIRST]
+    return _chosen(inner, [*COSTS_FIRST, *(name for name in others if name != "slippage_model")])
 
-REST: dict[str, Any] = {
-    "properties": {
-        "seed": {
-            "type": "integer", "default": 0, "minimum": 0, "maximum": 2**53 - 1,
-            "description": "root of every random stream",
-        },
-        "plot": {"type": "boolean", "default": True, "description": "draw plot.png"},
-        "risk_free_annual": {
-            "type": "number", "default": 0.0, "exclusiveMinimum": -1, "maximum": 10,
-            "description": "a fraction: 0.02 is 2 %",
-        },
-        "adjust": {
-            "type": "string", "default": "none", "enum": ["none", "split_dividend"],
-            "description": "scale prices by adjusted over plain close",
-        },
-        "calendar": {
-            "anyOf": [{"type": "string"}, {"type": "null"}], "default": None,
-            "description": "exchange whose sessions the bars follow, such as XNYS",
-            "examples": ["", *CALENDARS],
-        },
-        "on_bad_rows": {
-            "type": "string", "default": "refuse", "enum": ["refuse", "drop"],
-            "description": "what to do with a file that has rows which cannot be used",
-        },
-    }
-}  # fmt: skip
 
-IMPORT: dict[str, Any] = {
-    "properties": {
-        "symbol": {
-            "type": "string", "default": "",
-            "description": "what the data set is called: letters, digits, dots, dashes, _",
+def statistic(config: Schema) -> Schema:
+    """Return what the tests compare."""
+    return _chosen(_inner(config, "ValidationConfig"), ["statistic"])
+
+
+def rest(config: Schema) -> Schema:
+    """Return what has no part of its own in the form; indicators have no field."""
+    elsewhere = {*market(config)["properties"], "strategy", "risk", "execution", "validation"}
+    names = [name for name in config["properties"] if name not in elsewhere | {"indicators"}]
+    return _chosen(config, sorted(names, key=lambda name: name != "seed"), CALENDAR)
+
+
+def importing(config: Schema) -> Schema:
+    """Return what may be said of a file of candles: what a run may say too, and how to read it."""
+    chosen = _chosen(
+        config,
+        ["symbol", "timeframe"],
+        {
+            "symbol": {
+                "default": "",
+                "description": "what the data set is called: letters, digits, dots, dashes, _",
+            }
         },
-        "timeframe": {
-            "type": "string", "default": "1d", "enum": TIMEFRAMES,
-            "description": "length of a bar",
-        },
-        "tz": {
-            "anyOf": [{"type": "string"}, {"type": "null"}], "default": None,
-            "description": "of times without an offset, such as Europe/Berlin; empty is UTC",
-            "examples": [
-                "", "America/New_York", "America/Chicago", "Europe/London", "Europe/Berlin",
-                "Asia/Tokyo",
-            ],
-        },
-        "date_format": {
-            "anyOf": [{"type": "string"}, {"type": "null"}], "default": None,
-            "description": "such as %d.%m.%Y, where it is unusual",
-            "examples": ["", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%Y%m%d"],
-        },
+    )
+    reading: Schema = {
+        "tz": _text("of times without an offset, such as Europe/Berlin; empty is UTC", ZONES),
+        "date_format": _text("such as %d.%m.%Y, where it is unusual", DATE_FORMATS),
         "decimal": {
             "anyOf": [{"type": "string", "enum": [".", ","]}, {"type": "null"}], "default": None,
             "description": "the decimal mark; empty is told from the file",
         },
-        "calendar": REST["properties"]["calendar"],
-        "on_bad_rows": REST["properties"]["on_bad_rows"],
-    }
-}  # fmt: skip
+    }  # fmt: skip
+    last = _chosen(config, ["calendar", "on_bad_rows"], CALENDAR)
+    return {"properties": {**chosen["properties"], **reading, **last["properties"]}}
+
+
+def _text(description: str, examples: list[str]) -> Schema:
+    return {
+        "anyOf": [{"type": "string"}, {"type": "null"}], "default": None,
+        "description": description, "examples": ["", *examples],
+    }  # fmt: skip
+
+
+def _inner(config: Schema, name: str) -> Schema:
+    return {**config["$defs"][name], "$defs": config["$defs"]}
+
+
+def _chosen(schema: Schema, names: Iterable[str], also: Schema | None = None) -> Schema:
+    """Return an object's schema with only some properties, and more said of them."""
+    fields = schema["properties"]
+    chosen = {name: {**fields[name], **(also or {}).get(name, {})} for name in names}
+    return {"properties": chosen, "$defs": schema.get("$defs", {})}

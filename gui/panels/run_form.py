@@ -6,11 +6,12 @@ from tkinter import ttk
 from typing import Any
 
 from gui.forms import Field, Fields, Look
+from gui.panels import run_fields
 from gui.panels.components import ComponentPart, TestsPart
-from gui.panels.run_fields import EXECUTION, MARKET, REST, STATISTIC
 from gui.theme import pixels
 
 SLIPPAGE = "execution.slippage_model"
+TITLES = {"provider": "Source", "start": "From (UTC)", "end": "To (UTC)"}
 
 
 class RunForm(ttk.Frame):
@@ -19,23 +20,19 @@ class RunForm(ttk.Frame):
     def __init__(self, parent: tk.Misc, look: Look) -> None:
         super().__init__(parent)
         self._filled: Mapping[str, Any] = {}
-        self.market = Fields(self._section("Market"), MARKET, look, "")
-        self.market.fields["provider"].title("Source")
-        self.market.fields["start"].title("From (UTC)")
-        self.market.fields["end"].title("To (UTC)")
+        self.market = Fields(self._section("Market"), {}, look, "")
         self.strategy = ComponentPart(
             self._section("Strategy"), look, "strategy", "Strategy", "dual_sma"
         )
         self.risk = ComponentPart(self._section("Sizing"), look, "risk", "Sizing", "fixed_fraction")
         costs = self._section("Execution and costs")
-        self.execution = Fields(costs, EXECUTION, look, "execution")
+        self.execution = Fields(costs, {}, look, "execution")
         self.slippage = ComponentPart(costs, look, SLIPPAGE, "Slippage model", None)
         validation = self._section("Validation")
         self.tests = TestsPart(validation, look)
-        self.statistic = Fields(validation, STATISTIC, look, "validation")
-        self.statistic.fields["statistic"].title("Compared by")
+        self.statistic = Fields(validation, {}, look, "validation")
         more = self._section("More")
-        self.rest = Fields(more, REST, look, "")
+        self.rest = Fields(more, {}, look, "")
         self._kept = ttk.Label(more, style="Muted.TLabel", wraplength=pixels(self, 230))
         for part in self._parts():
             part.pack(fill="x")
@@ -55,7 +52,16 @@ class RunForm(ttk.Frame):
         ]  # fmt: skip
 
     def know(self, catalog: Mapping[str, Any]) -> None:
-        """Offer what the catalog has, and fill the form anew."""
+        """Have the fields that the catalog tells of, offer what it has, and fill the form anew."""
+        config = catalog["config"]
+        for part, fields in (
+            (self.market, run_fields.market), (self.execution, run_fields.execution),
+            (self.statistic, run_fields.statistic), (self.rest, run_fields.rest),
+        ):  # fmt: skip
+            part.know(fields(config))
+        for name, title in TITLES.items():
+            self.market.fields[name].title(title)
+        self.statistic.fields["statistic"].title("Compared by")
         self.strategy.know(catalog["strategies"])
         self.risk.know(catalog["sizing"])
         self.slippage.know(catalog["slippage"])

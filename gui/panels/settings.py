@@ -1,13 +1,14 @@
 """The dialog of the settings that a person changes; it writes ``settings.toml``."""
 
-import json
 import os
 import tempfile
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from tkinter import ttk
 from typing import Any
+
+import tomlkit
+from tomlkit.exceptions import TOMLKitError
 
 from app.settings import PARSERS, SETTINGS_FILE, RefusedError, Settings
 from gui.client import FieldFault
@@ -118,7 +119,8 @@ def write_settings(path: Path, changes: Mapping[str, Any]) -> None:
         OSError where the file cannot be read or written.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        with path.open(encoding="utf-8", newline="") as file:  # line ends stay as they are
+            text = file.read()
     except FileNotFoundError:
         text = ""
     except UnicodeDecodeError:
@@ -126,7 +128,7 @@ def write_settings(path: Path, changes: Mapping[str, Any]) -> None:
     text = with_changes(text, changes)
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
@@ -140,51 +142,15 @@ def with_changes(text: str, changes: Mapping[str, Any]) -> str:
     """Return TOML with top-level values put in, or taken out where they are None.
 
     Raises
-        OSError where ``text`` is not TOML, or cannot be changed without rewriting it.
+        OSError where ``text`` is not TOML.
     """
-    lines = text.splitlines(keepends=True)
     try:
-        for name, value in changes.items():
-            lines = _put(_without(lines, name), name, value)
-    except tomllib.TOMLDecodeError:
+        document = tomlkit.parse(text)
+    except TOMLKitError:
         raise OSError(0, "it is not valid TOML") from None
-    return "".join(lines)
-
-
-def _without(lines: list[str], name: str) -> list[str]:
-    """Leave out the fewest lines without which the value is gone and all else is as it was."""
-    wanted = _read(lines)
-    if name not in wanted:
-        return lines
-    del wanted[name]
-    for first, line in enumerate(lines):
-        if line.lstrip().lstrip("\"'").startswith(name):
-            for last in range(first + 1, len(lines) + 1):
-                rest = lines[:first] + lines[last:]
-                if _is(rest, wanted):
-                    return rest
-    raise OSError(0, f"{name} is written in a way that only a person can change")
-
-
-def _put(lines: list[str], name: str, value: Any) -> list[str]:
-    """Add a value, as near to the end as it is still one of the top level."""
-    if value is None:
-        return lines
-    wanted = {**_read(lines), name: value}
-    if lines and not lines[-1].endswith("\n"):
-        lines = [*lines[:-1], lines[-1] + "\n"]
-    added = f"{name} = {json.dumps(value, ensure_ascii=False)}\n"
-    places = range(len(lines), -1, -1)
-    tried = ([*lines[:place], added, *lines[place:]] for place in places)
-    return next(each for each in tried if _is(each, wanted))
-
-
-def _read(lines: list[str]) -> dict[str, Any]:
-    return tomllib.loads("".join(lines))
-
-
-def _is(lines: list[str], wanted: Mapping[str, Any]) -> bool:
-    try:
-        return _read(lines) == wanted
-    except tomllib.TOMLDecodeError:
-        return False
+    for name, value in changes.items():
+        if value is not None:
+            document[name] = value
+        elif name in document:
+            del document[name]
+    return tomlkit.dumps(document)

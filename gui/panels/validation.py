@@ -26,6 +26,7 @@ class ValidationPane(Pane):
         super().__init__(parent, panel)
         self.picture: Picture | None = None
         self._found: Mapping[str, Any] = {}
+        self._reasons: Mapping[str, str] = {}
         self.choices = ttk.Treeview(
             self.body, columns=["state"], show="tree headings", selectmode="browse", height=4
         )
@@ -50,16 +51,18 @@ class ValidationPane(Pane):
         self.bind("<Destroy>", lambda _: self._end())
 
     def read(self, client: Client, run: Run) -> Any:
-        """Return what each test found, empty where none was asked for."""
+        """Return what each test found, nothing where none was asked for, and words for reasons."""
         import gui.panels.validation_pictures  # noqa: F401, PLC0415  # half a second, which Tk need not wait for
 
         path = f"/runs/{quote(run['run_id'])}"
         names = {each["name"] for each in client.get(f"{path}/artifacts")["files"]}
         name = "validation_summary.json"
-        return client.get(f"{path}/artifact/{name}") if name in names else {}
+        found = client.get(f"{path}/artifact/{name}") if name in names else {}
+        return found, client.catalog()["reasons"]["validation"]
 
-    def show(self, found: Mapping[str, Any]) -> None:
+    def show(self, read: tuple[Mapping[str, Any], Mapping[str, str]]) -> None:
         """Show the tests; the one that was chosen stays chosen."""
+        found, self._reasons = read
         self._found = found
         others = [name for name in self.choices.get_children() if name not in TESTS]
         self.choices.delete(*others)
@@ -91,7 +94,7 @@ class ValidationPane(Pane):
             self.explanation.configure(text=f"{test.question} {tick} and start the run again.")
             self._place.pack_forget()
         else:
-            verdict, more = test.verdict(found)
+            verdict, more = test.verdict(found, self._reasons)
             self.verdict.configure(text=verdict)
             self.explanation.configure(text=more or test.question)
             self._draw(name, found)

@@ -7,17 +7,14 @@ from typing import Any
 from gui.panels.figures import reason_in_words
 
 Document = Mapping[str, Any]
+Reasons = Mapping[str, str]  # of validation, from ``/catalog``
 Verdict = tuple[str, str]  # what to know, and what else there is
 
 
-def _why(reason: str | None) -> str:
-    return "nothing was traded" if reason == "no_trades" else reason_in_words(reason)
-
-
-def luck(found: Document) -> Verdict:
+def luck(found: Document, reasons: Reasons) -> Verdict:
     """Return how many random markets did as well."""
     if found["p_value"] is None:
-        return f"No verdict: {_why(found['reason'])}.", ""
+        return f"No verdict: {reason_in_words(reasons, found['reason'])}.", ""
     p, error = found["p_value"], found["p_value_error"]
     digits = 3 if p >= 0.001 else 6
     said = chance(p, found["n"], found["method"])
@@ -38,41 +35,41 @@ def chance(p: float, n: int, method: str) -> str:
     return f"nearly all {many} did as well"
 
 
-def uncertainty(found: Document) -> Verdict:
+def uncertainty(found: Document, reasons: Reasons) -> Verdict:
     """Return the intervals of Sharpe and return."""
     sharpe, total = found["sharpe"], found["total_return"]
     confidence = f"{100 * found['confidence']:g}%"
     if sharpe["studentized"] is None:
-        said = f"No interval for the Sharpe: {_why(sharpe['reason'])}."
+        said = f"No interval for the Sharpe: {reason_in_words(reasons, sharpe['reason'])}."
     else:
         low, high = sharpe["studentized"]
         zero = "within, so it may be nothing" if low <= 0 <= high else "outside"
         said = f"Sharpe from {low:.2f} to {high:.2f} with {confidence} confidence; 0 lies {zero}."
     if total["interval"] is None:
-        return said, f"No interval for the return: {_why(total['reason'])}."
+        return said, f"No interval for the return: {reason_in_words(reasons, total['reason'])}."
     low, high = total["interval"]
     return said, f"Return from {low:+.0%} to {high:+.0%} with {confidence} confidence."
 
 
-def costs(found: Document) -> Verdict:
+def costs(found: Document, reasons: Reasons) -> Verdict:
     """Return at what slippage nothing is left, and what noisy slippage does."""
     breakeven, base = found["breakeven_slippage_bps"], found["base_slippage_bps"]
     if breakeven is None:
-        said = f"No break-even: {_why(found['breakeven_reason'])}."
+        said = f"No break-even: {reason_in_words(reasons, found['breakeven_reason'])}."
     else:
         beside = "" if base is None else f"; {base:.1f} are assumed"
         said = f"Breaks even at {breakeven:.1f} basis points of slippage a fill{beside}."
     if found["probability_of_loss"] is None:
-        return said, f"Noise was not tried: {_why(found['reason'])}."
+        return said, f"Noise was not tried: {reason_in_words(reasons, found['reason'])}."
     low, high = found["total_return"]["p5"], found["total_return"]["p95"]
     lost = f"a loss in {found['probability_of_loss']:.0%} of the tries"
     return said, f"With noisy slippage the return is {low:+.1%} to {high:+.1%}, {lost}."
 
 
-def through_time(found: Document) -> Verdict:
+def through_time(found: Document, reasons: Reasons) -> Verdict:
     """Return how many later stretches made money."""
     if not found["folds"]:
-        return f"No verdict: {_why(found['reason'])}.", ""
+        return f"No verdict: {reason_in_words(reasons, found['reason'])}.", ""
     won = round(found["positive_folds"] * found["n"])
     sharpe = (found["stitched"] or {}).get("sharpe")
     stitched = "" if sharpe is None else f"; Sharpe of all of them {sharpe:.2f}"
@@ -85,7 +82,7 @@ class Test:
 
     title: str
     question: str
-    verdict: Callable[[Document], Verdict]
+    verdict: Callable[[Document, Reasons], Verdict]
 
 
 TESTS: dict[str, Test] = {

@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 from filelock import FileLock
 
+from app.catalog import whole_catalog
 from engine.artifacts.views import write_csv
-from engine.catalog import catalog
 from engine.errors import VerificationError
 from engine.plugins import REGISTRIES
 
@@ -115,13 +115,13 @@ def test_listing_shows_problems(studio: Studio, tmp_path: Path) -> None:
 def test_catalog_is_complete(studio: Studio) -> None:
     """Every component stands in the catalogue with a schema and the defaults that hold."""
     listed = json.loads(studio("catalog", "--json").out)
-    assert listed == json.loads(json.dumps(catalog()))
+    assert listed == json.loads(json.dumps(whole_catalog()))
     for kind, registry in REGISTRIES.items():
         assert [item["name"] for item in listed[kind]] == sorted(registry)
     tests = ["block_bootstrap", "monte_carlo", "permutation", "walk_forward"]
     assert [item["name"] for item in listed["validation"]] == tests
-    for items in listed.values():
-        for item in items:
+    for kind in REGISTRIES:
+        for item in listed[kind]:
             assert item["description"]
             assert set(item["defaults"]) == set(item["params"].get("properties", {}))
     text = studio("catalog").out

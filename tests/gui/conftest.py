@@ -151,7 +151,7 @@ def panel(root: tk.Tk, server: Running, until: Until) -> Iterator[Panel]:
     made = Panel(root, client, inbox, state, watcher, apply_theme(root, "light"), server.data_dir)
     inbox.start()
     watcher.start()
-    made.load("catalog", "/catalog")
+    made.load_catalog()
     made.load("datasets", "/datasets", "datasets")
     made.load("presets", "/presets", "presets")
     until(lambda: state["catalog"] and state["datasets"])

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from app.quality import RULES as SERVER_RULES
+from app.quality import RULES
+from engine.config import TIMEFRAME_MS
 from gui.panel import Panel
-from gui.panels.data import RULES, DataPart, words_of
+from gui.panels.data import DataPart, words_of
 from gui.panels.import_dialog import guess_name
 
 Until = Callable[[Callable[[], object]], None]
@@ -203,12 +204,7 @@ def test_open_folder(
 )  # fmt: skip
 def test_what_a_name_tells(name: str, told: tuple[str, str]) -> None:
     """Symbol and timeframe stand in a name as they do for the command."""
-    assert guess_name(name) == told
-
-
-def test_the_words_for_rows_are_the_servers() -> None:
-    """What was done to rows is told in the same words as by ``studio import``."""
-    assert RULES == SERVER_RULES
+    assert guess_name(name, TIMEFRAME_MS) == told
 
 
 def test_words_of_a_tidy_set() -> None:
@@ -217,4 +213,4 @@ def test_words_of_a_tidy_set() -> None:
         "symbol": "DAX", "timeframe": "1d", "provider": "local", "problem": None, "calendar": "XETR",
         "volume_known": False, "quality": {"rows_in": 3, "counts": {}},
     }  # fmt: skip
-    assert words_of(found) == "DAX 1d: sessions of XETR; no volume; no row was amiss."
+    assert words_of(found, RULES) == "DAX 1d: sessions of XETR; no volume; no row was amiss."

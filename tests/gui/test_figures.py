@@ -1,27 +1,26 @@
 import pytest
 
+from app.catalog import whole_catalog
 from app.metric_words import in_words
-from engine.metrics import REASONS as METRIC_REASONS
-from engine.metrics.definitions import METRICS
-from engine.validation import REASONS as TEST_REASONS
-from gui.panels.figures import REASONS, metric, moment, percent, price, quantity, reason_in_words
+from gui.panels.figures import metric, moment, percent, price, quantity, reason_in_words
+
+CATALOG = whole_catalog()
 
 
 @pytest.mark.parametrize("value", [0.0, 0.12345, -1234.5678, 3, 2.5e20, None])
 def test_metrics_read_as_in_the_report(value: float | None) -> None:
-    """The panel, which knows the program over HTTP alone, says every metric as the report does."""
-    for name, known in METRICS.items():
-        if known.unit == "count" and isinstance(value, float) and value % 1:
-            continue
-        said = in_words(name, value, "no_trades").removesuffix(" × equity")
-        assert metric(name, known.unit, value, "no_trades") == said
+    """From what the catalogue says of a metric, the panel tells it as the report does."""
+    why = reason_in_words(CATALOG["reasons"]["metrics"], "no_trades")
+    for known in CATALOG["metrics"]:
+        said = in_words(known["name"], value, "no_trades").removesuffix(" × equity")
+        assert metric(known, value, why) == said
+    assert metric(None, value, why) == in_words("of_a_plugin", value, "no_trades")
 
 
-def test_every_reason_has_its_words() -> None:
-    """The reasons are those of metrics and tests."""
-    assert {**TEST_REASONS, **METRIC_REASONS} == REASONS
-    assert reason_in_words("one_of_a_plugin") == "one of a plugin"
-    assert reason_in_words(None) == "undefined"
+def test_a_reason_without_words() -> None:
+    """A reason that the program does not know, of a plugin, is told by its code."""
+    assert reason_in_words({}, "one_of_a_plugin") == "one of a plugin"
+    assert reason_in_words({}, None) == "undefined"
 
 
 def test_forms() -> None:

@@ -4,12 +4,14 @@ from typing import Any
 
 import pytest
 
-from app.report_page import GROUPS as REPORTED
+from app.catalog import whole_catalog
+from app.metric_words import GROUPS
 from engine.metrics.definitions import METRICS
 from gui.panel import Panel
-from gui.panels.metrics import GROUPS, HINT, MetricsPane, definitions, rows_of
+from gui.panels.metrics import HINT, MetricsPane, rows_of
 
 Until = Callable[[Callable[[], object]], None]
+CATALOG = whole_catalog()
 DOCUMENT: dict[str, Any] = {
     "metrics": {
         "total_return": 0.5, "cagr": None, "sharpe": 1.25, "trade_count": 1234, "turnover": 3.14,
@@ -26,25 +28,25 @@ DOCUMENT: dict[str, Any] = {
 def pane(root: tk.Tk, panel: Panel) -> MetricsPane:
     made = MetricsPane(root, panel)
     made.pack(fill="both", expand=True)
-    made.show(rows_of(DOCUMENT))
+    made.show(rows_of(DOCUMENT, CATALOG))
     made.reveal()
     root.update()
     return made
 
 
-def test_definitions_are_those_of_the_program() -> None:
-    """The contract gives label, unit and definition of every metric."""
-    found = {name: (each.label, each.unit, each.words) for name, each in definitions().items()}
-    assert found == {
-        name: (each.label, each.unit, each.definition)
-        for name, each in METRICS.items()
-        if name not in {"monthly_returns", "yearly_returns"}
-    }
-
-
-def test_groups_are_those_of_the_report() -> None:
-    """The panel and the report put the metrics in the same order."""
-    assert GROUPS == REPORTED
+def test_every_metric_of_a_run(panel: Panel, root: tk.Tk, until: Until) -> None:
+    """A run's metrics stand in the report's groups and order, each with its definition."""
+    config = {"symbol": "SPX", "provider": "sample", "plot": False}
+    run_id = panel.client.post("/runs", config)["run_id"]
+    until(lambda: (panel.state.run(run_id) or {}).get("status") == "completed")
+    found = MetricsPane(root, panel).read(panel.client, {"run_id": run_id})
+    assert [(title, tuple(row.name for row in rows)) for title, rows in found] == list(GROUPS)
+    for _, rows in found:
+        for row in rows:
+            assert (row.label, row.definition) == (
+                METRICS[row.name].label,
+                METRICS[row.name].definition,
+            )
 
 
 def test_rows(pane: MetricsPane) -> None:
@@ -107,7 +109,7 @@ def test_another_run_leaves_the_place(root: tk.Tk, pane: MetricsPane) -> None:
     """What is selected or closed stays so with the next run."""
     pane.table.selection_set("sharpe")
     pane.table.item("Trades", open=False)
-    pane.show(rows_of(DOCUMENT))
+    pane.show(rows_of(DOCUMENT, CATALOG))
     root.update()
     assert pane.table.selection() == ("sharpe",)
     assert not pane.table.item("Trades", "open")

@@ -10,7 +10,6 @@ from engine.config import ExecutionConfig, RunConfig, ValidationConfig
 from gui.forms import Field
 from gui.panel import Panel
 from gui.panels.new_run import NO_SYMBOL, NewRunPart
-from gui.panels.run_fields import EXECUTION, MARKET, REST, STATISTIC
 
 Until = Callable[[Callable[[], object]], None]
 Press = Callable[[tk.Misc, str], None]
@@ -76,31 +75,36 @@ def test_the_form_starts_with_the_programs_defaults(part: NewRunPart) -> None:
     }
 
 
-def test_the_forms_own_fields_are_the_servers() -> None:
-    """Names, defaults, bounds and alternatives are those of the server's models."""
-    models: list[tuple[dict[str, Any], type[Any]]] = [
-        (EXECUTION, ExecutionConfig), (MARKET, RunConfig), (REST, RunConfig), (STATISTIC, ValidationConfig),
-    ]  # fmt: skip
-    for ours, model in models:
-        theirs = model.model_json_schema()["properties"]
-        for name, said in ours["properties"].items():
-            keys = {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "default", "enum"}
-            if name == "provider":
-                keys.remove("enum")
-            if name == "symbol":
-                keys.remove("default")
-            expected = {key: value for key, value in theirs[name].items() if key in keys}
-            assert {key: value for key, value in said.items() if key in keys} == expected, name
-    shown = {
-        *MARKET["properties"],
-        *REST["properties"],
-        "strategy",
-        "risk",
-        "execution",
-        "validation",
-    }
-    assert set(RunConfig.model_fields) - shown == {"indicators"}
-    assert set(ExecutionConfig.model_fields) - set(EXECUTION["properties"]) == {"slippage_model"}
+def test_every_field_has_its_place(part: NewRunPart) -> None:
+    """Whatever a configuration can say has a field, but for extra indicators, which are kept."""
+    shown = {path.partition(".")[0] for path in part.form.by_path()}
+    assert shown == {*RunConfig.model_fields} - {"indicators"}
+    costs = {path.split(".")[1] for path in part.form.by_path() if path.startswith("execution.")}
+    assert costs == set(ExecutionConfig.model_fields)
+    tests = {path.split(".")[1] for path in part.form.by_path() if path.startswith("validation.")}
+    assert tests == set(ValidationConfig.model_fields)
+
+
+def test_a_field_says_what_the_server_would_take(part: NewRunPart) -> None:
+    """Bounds and words are those of the catalogue; an empty field is never called null."""
+    assert field(part, "execution.commission_bps").hint == (
+        "basis points of the value; at least 0, at most 10,000"
+    )
+    hint = field(part, "execution.periods_per_year").hint
+    assert hint.startswith("bars a year; empty reads it from the candles; at least 1")
+    assert all("null" not in each.hint for each in part.form.by_path().values())
+
+
+def test_before_the_catalog(root: tk.Tk, panel: Panel) -> None:
+    """Until the server has said what can be configured, nothing can be started and nothing breaks."""
+    known, panel.state["catalog"] = panel.state["catalog"], {}
+    made = NewRunPart(root, panel)
+    assert made.start_button.instate(["disabled"])
+    made.fill({"symbol": "NDX", "provider": "sample"})
+    assert not any("symbol" in path for path in made.form.by_path())
+    panel.state["catalog"] = known
+    assert made.start_button.instate(["!disabled"])
+    assert made.configuration()["symbol"] == "NDX"
 
 
 def test_a_run_is_what_the_form_said(part: NewRunPart, panel: Panel, until: Until) -> None:

@@ -27,7 +27,7 @@ workers = 2
 @pytest.fixture
 def settings(panel: Panel) -> Settings:
     path = panel.data_dir / "settings.toml"
-    path.write_text(WRITTEN, encoding="utf-8")
+    path.write_text(WRITTEN, encoding="utf-8", newline="\r\n")
     path.chmod(0o600)
     return read_settings({"data_dir": panel.data_dir}, {})
 
@@ -62,7 +62,7 @@ def test_writes_only_what_was_changed(panel: Panel, settings: Settings, until: U
     assert (now.studio_url, now.theme) == ("https://studio.example/app", "dark")
     assert (now.port, now.workers, now.cors_origins) == (9000, 2, settings.cors_origins)
     path = panel.data_dir / "settings.toml"
-    assert path.read_text(encoding="utf-8").startswith(WRITTEN)
+    assert path.read_bytes().decode().startswith(WRITTEN.replace("\n", "\r\n"))
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
@@ -107,11 +107,12 @@ def test_nothing_changed_writes_nothing(panel: Panel, settings: Settings, root: 
     ("text", "changes", "wanted"),
     [
         ("", {"port": 1}, "port = 1\n"),
-        ("port = 2", {"port": 1}, "port = 1\n"),
+        ("port = 2", {"port": 1}, "port = 1"),
+        ("port = 2 # two\r\na = 1\r\n", {"port": 1}, "port = 1 # two\r\na = 1\r\n"),
         ("port = 2\n", {"port": None}, ""),
-        ("a = 1\n\n[b]\nport = 3\n", {"port": 1}, "a = 1\n\nport = 1\n[b]\nport = 3\n"),
+        ("a = 1\n\n[b]\nport = 3\n", {"port": 1}, "a = 1\nport = 1\n\n[b]\nport = 3\n"),
         ('x = """\nport = 5\n"""\n', {"port": 1}, 'x = """\nport = 5\n"""\nport = 1\n'),
-        ('"port" = 2\n', {"port": 1}, "port = 1\n"),
+        ('"port" = 2\n', {"port": 1}, '"port" = 1\n'),
         ("a = [\n1,\n]\n", {"port": 1, "a": None}, "port = 1\n"),
         ("", {"studio_url": 'https://a/"ä\\'}, 'studio_url = "https://a/\\"ä\\\\"\n'),
     ],

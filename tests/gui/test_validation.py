@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from engine.validation import REASONS
 from gui.forms import label_of
 from gui.panel import Panel
 from gui.panels.validation import NOT_RUN, ValidationPane, in_short
@@ -33,8 +34,10 @@ def read(panel: Panel, pane: ValidationPane, until: Until, **changes: Any) -> Ma
     """Run, show what the tests found, and return it."""
     run_id = panel.client.post("/runs", CONFIG | changes)["run_id"]
     until(lambda: (panel.state.run(run_id) or {}).get("status") == "completed")
-    found: Mapping[str, Any] = pane.read(panel.client, {"run_id": run_id})
-    pane.show(found)
+    found: Mapping[str, Any]
+    found, reasons = pane.read(panel.client, {"run_id": run_id})
+    assert reasons == REASONS
+    pane.show((found, reasons))
     pane.reveal()
     until(pane.body.winfo_ismapped)
     return found
@@ -58,7 +61,8 @@ def test_every_test(root: tk.Tk, panel: Panel, pane: ValidationPane, until: Unti
     seen = set()
     for name, test in TESTS.items():
         pane.choices.selection_set(name)
-        until(lambda test=test, name=name: pane.verdict["text"] == test.verdict(found[name])[0])  # type: ignore[misc]  # bound now
+        verdict = test.verdict(found[name], REASONS)[0]
+        until(lambda verdict=verdict: pane.verdict["text"] == verdict)  # type: ignore[misc]  # bound now
         root.update()
         assert pane.picture is not None
         (axes,) = pane.picture.figure.axes
@@ -84,7 +88,7 @@ def test_runs_with_little_to_say(
     for name in found:
         pane.choices.selection_set(name)
         root.update()
-        assert pane.verdict["text"] == TESTS[name].verdict(found[name])[0]
+        assert pane.verdict["text"] == TESTS[name].verdict(found[name], REASONS)[0]
         if pane.verdict["text"].startswith("No verdict"):
             assert not pane._place.winfo_ismapped()
         if pane.picture is not None:
@@ -93,12 +97,13 @@ def test_runs_with_little_to_say(
 
 def test_a_test_of_a_plugin(root: tk.Tk, pane: ValidationPane) -> None:
     """A test of one's own is listed, with its figures; it goes with its run."""
-    pane.show({"mine": {"score": 0.123456789, "n": 10, "note": "well", "list": [1]}})
+    found = {"mine": {"score": 0.123456789, "n": 10, "note": "well", "list": [1]}}
+    pane.show((found, REASONS))
     pane.choices.selection_set("mine")
     root.update()
     assert pane.verdict["text"] == "mine: a test of your own."
     assert pane.explanation["text"] == "score 0.123457; n 10; note well"
-    pane.show({})
+    pane.show(({}, REASONS))
     root.update()
     assert pane.choices.get_children() == tuple(TESTS)
 
@@ -119,15 +124,16 @@ def test_luck_in_words(p: float, n: int, method: str, words: str) -> None:
 
 def test_verdicts() -> None:
     """Each verdict is what the figures say."""
-    assert luck({"p_value": 0.034, "p_value_error": 0.0057, "n": 999, "method": "bars"})[0] == (
-        "1 in 29 random markets did as well (p 0.034 ± 0.006)."
+    found = {"p_value": 0.034, "p_value_error": 0.0057, "n": 999, "method": "bars"}
+    assert luck(found, REASONS)[0] == ("1 in 29 random markets did as well (p 0.034 ± 0.006).")
+    assert luck({"p_value": None, "reason": "no_timing"}, REASONS)[0].startswith(
+        "No verdict: the target"
     )
-    assert luck({"p_value": None, "reason": "no_timing"})[0].startswith("No verdict: the target")
     interval = {
         "confidence": 0.95, "sharpe": {"studentized": [0.1, 0.66]},
         "total_return": {"interval": None, "reason": "return_of_minus_one"},
     }  # fmt: skip
-    assert uncertainty(interval) == (
+    assert uncertainty(interval, REASONS) == (
         "Sharpe from 0.10 to 0.66 with 95% confidence; 0 lies outside.",
         "No interval for the return: a bar lost everything.",
     )
@@ -135,7 +141,7 @@ def test_verdicts() -> None:
         "breakeven_slippage_bps": 14.2, "base_slippage_bps": 2.0, "probability_of_loss": 0.1,
         "total_return": {"p5": -0.01, "p95": 0.2},
     }  # fmt: skip
-    assert costs(cost) == (
+    assert costs(cost, REASONS) == (
         "Breaks even at 14.2 basis points of slippage a fill; 2.0 are assumed.",
         "With noisy slippage the return is -1.0% to +20.0%, a loss in 10% of the tries.",
     )
@@ -143,12 +149,16 @@ def test_verdicts() -> None:
         "breakeven_slippage_bps": None, "breakeven_reason": "no_trades", "base_slippage_bps": None,
         "probability_of_loss": None, "reason": "no_slippage",
     }  # fmt: skip
-    assert costs(nothing)[0] == "No break-even: nothing was traded."
+    assert costs(nothing, REASONS)[0] == "No break-even: nothing was traded."
     folds = {"folds": [{}], "positive_folds": 0.6, "n": 5, "stitched": {"sharpe": 0.5}}
     assert (
-        through_time(folds)[0] == "3 of 5 later stretches made money; Sharpe of all of them 0.50."
+        through_time(folds, REASONS)[0]
+        == "3 of 5 later stretches made money; Sharpe of all of them 0.50."
     )
-    assert through_time({"folds": [], "reason": "too_few_bars"})[0] == "No verdict: too few bars."
+    assert (
+        through_time({"folds": [], "reason": "too_few_bars"}, REASONS)[0]
+        == "No verdict: too few bars."
+    )
 
 
 def test_in_short() -> None:
