@@ -150,7 +150,8 @@ def test_times_within_a_day_have_room(root: tk.Tk, pane: TradesPane) -> None:
 def test_an_end_while_rows_come(root: tk.Tk, pane: TradesPane) -> None:
     """A table that goes away leaves no work behind."""
     pane.show(made_up(5_000))
+    waiting = pane._filling
+    assert waiting in root.tk.call("after", "info")
     pane.destroy()
-    end = time.monotonic() + 0.1
-    while time.monotonic() < end:
-        root.update()
+    assert waiting not in root.tk.call("after", "info")
+    root.update()  # an error of what is left would fail the test
