@@ -12,22 +12,26 @@ from pathlib import Path
 from typing import IO, Any
 
 from app import chart_data
-from app.api_errors import ApiError
 from app.catalog import whole_catalog
-from app.datasets import ImportFile, datasets_document, delete_dataset, import_file
+from app.datasets import (
+    ImportFile,
+    check_dataset_name,
+    datasets_document,
+    delete_dataset,
+    import_file,
+)
 from app.executor import Surroundings
 from app.replicates import mapper_for
 from app.report import make_report
 from app.run_job import RunJob
 from app.run_records import RUN_ID, figures
-from app.security import is_portable_name
 from app.settings import Settings
 from app.transitions import Claimed, NewRun
 from engine.artifacts import verify
 from engine.artifacts.manifest import MANIFEST
 from engine.artifacts.views import csv_pieces, json_pieces
 from engine.caches import MEGABYTE, BoundedCache, Caches
-from engine.config import TIMEFRAME_MS, RunConfig
+from engine.config import RunConfig
 from engine.data import LocalProvider, NoParams, Provider, ReadOptions
 from engine.data.raw import FileLimits
 from engine.errors import ConfigError, VerificationError
@@ -112,8 +116,7 @@ class Backtests:
         live: Callable[[], Iterable[Mapping[str, Any]]],
     ) -> tuple[dict[str, Any], bool]:
         """Store a file's candles; as ``datasets.import_file``, for a name that one can have."""
-        if not is_portable_name(symbol) or timeframe not in TIMEFRAME_MS:
-            raise ApiError("DATASET_NOT_FOUND", "no data set can be called so")
+        check_dataset_name(symbol, timeframe)
         limits = FileLimits(
             max_rows=self._settings.max_import_rows,
             max_unpacked_bytes=self._settings.max_import_bytes,

@@ -300,6 +300,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _replace_unprintable()
     with contextlib.suppress(ValueError):  # outside the main thread there are no signals to set
         signal.signal(signal.SIGTERM, _interrupt)
+        if sys.platform == "win32":
+            signal.signal(signal.SIGBREAK, _interrupt)
     try:
         code = _call(arguments)
     except BrokenPipeError:
@@ -356,3 +358,6 @@ def _replace_unprintable() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
+            if sys.platform == "win32" and not stream.isatty():
+                # A file or a program gets the same bytes as elsewhere, not those of a code page.
+                stream.reconfigure(encoding="utf-8", newline="\n")

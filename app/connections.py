@@ -31,6 +31,7 @@ BARE = b"HTTP/1.1 400 Bad Request\r\n\r\n"  # as tornado.http1connection writes 
 CONTINUE = b"HTTP/1.1 100 "
 LINGER_S = 1.0
 SPARE = 128  # connections beside those of streams
+SELECTABLE = 512  # sockets that Python's select takes on Windows
 OWN_FILES = 64  # which the process has open beside its connections
 access = logging.getLogger("studio.access")
 
@@ -39,10 +40,11 @@ def room_for(wanted: int) -> int:
     """Return how many of these connections there may be, each of which is an open file.
 
     A process may have 1,024 of them, or 256: where the system allows, that is raised as needed.
-    Once there are no more, a connection could neither be taken nor make room for another.
+    Once there are no more, a connection could neither be taken nor make room for another. On
+    Windows the event loop looks after so many and no more.
     """
     if sys.platform == "win32":
-        return wanted
+        return min(wanted, SELECTABLE - OWN_FILES)
     needed = wanted + OWN_FILES
     files, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     if files == resource.RLIM_INFINITY or files >= needed:

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from engine.config import SYMBOL_PATTERN, TIMEFRAME_MS
+from engine.config import TIMEFRAME_MS
+from engine.wording import NAME_WORDS, SYMBOL_PATTERN
 
 INTRODUCTION = """\
 Studio answers on this machine only, JSON in UTF-8. Times are UTC epoch milliseconds; `start` and
@@ -19,10 +20,7 @@ Configurations are described with the components that come with Studio and with 
 what a plugin adds stands in `/catalog`, and the limits are settings of the server.
 """
 
-PORTABLE_NAME = (
-    "1 to 64 letters, digits, dots, dashes or underscores, the first and the last a letter or a "
-    "digit; no device's name, such as nul; no two names differ in case alone"
-)
+PORTABLE_NAME = f"{NAME_WORDS}; no device's name, such as nul; no two names differ in case alone"
 _RUN_ID = {"schema": {"type": "string", "pattern": "^[0-9a-f]{20}$"}}
 PATH_PARAMETERS: dict[tuple[str, str], dict[str, Any]] = {
     ("", "run_id"): _RUN_ID,

@@ -11,6 +11,7 @@ from typing import Any
 from app.api_errors import ApiError
 from app.transitions import DELETING, NewRun, to_text
 from app.writer import Transaction, now_ms
+from engine.wording import counted
 
 KEY_LIFE_MS = 24 * 3_600_000
 
@@ -104,7 +105,7 @@ def _check_queue(transaction: Transaction, queue_limit: int) -> None:
     found = transaction.row("SELECT count(*) FROM runs WHERE status = 'queued' AND requested = 1")
     assert found is not None
     if found[0] >= queue_limit:
-        message = f"{queue_limit} runs are waiting already; try again when some are done"
+        message = f"at most {counted(queue_limit, 'run')} may wait; try again when some are done"
         raise ApiError("QUEUE_FULL", message, headers={"Retry-After": "1"})
 
 

@@ -206,6 +206,8 @@ def _prepare(connection: sqlite3.Connection) -> None:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
+    # Else a Mac leaves it in the cache of its drive; others know no difference.
+    connection.execute("PRAGMA fullfsync = ON")
     connection.execute(f"PRAGMA journal_size_limit = {4 << 20}")
     if version == 0:
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")

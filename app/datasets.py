@@ -9,8 +9,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from app.api_errors import ApiError
-from engine.config import RunConfig
+from app.api_errors import ApiError, as_api_error
+from app.security import NAME_RULE, is_portable_name
+from engine.config import TIMEFRAME_MS, RunConfig
 from engine.data import (
     Dataset,
     DatasetInfo,
@@ -24,7 +25,7 @@ from engine.data import (
 from engine.data.calendars import bars_outside_sessions, gap_flags
 from engine.data.providers import describe
 from engine.data.sessions import check_calendar
-from engine.errors import ConfigError
+from engine.errors import ConfigError, Fault
 from engine.identity import candle_digest
 from engine.registry import faults_of
 
@@ -80,6 +81,23 @@ def _check(symbol: str, timeframe: str | None, on_bad_rows: str) -> None:
         RunConfig.model_validate(raw)
     except ValidationError as error:
         raise ConfigError(faults_of(error, RunConfig)) from None
+
+
+def check_dataset_name(symbol: str, timeframe: str) -> None:
+    """Refuse a path that no data set can have.
+
+    Raises
+        ApiError that says of both parts what is allowed.
+    """
+    faults = []
+    if not is_portable_name(symbol):
+        faults.append(Fault("symbol", NAME_RULE))
+    if timeframe not in TIMEFRAME_MS:
+        faults.append(Fault("timeframe", f"should be one of {', '.join(TIMEFRAME_MS)}"))
+    if faults:
+        error = as_api_error(ConfigError(faults))
+        message = f"no data set can be called so: {'; '.join(map(str, faults))}"
+        raise ApiError("DATASET_NOT_FOUND", message, details=error.details)
 
 
 def import_file(

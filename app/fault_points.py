@@ -3,6 +3,9 @@
 ``STUDIO_FAULT=point:action[:first[-last]]``, several between commas: at the first passage of
 ``point`` (or from the ``first`` to the ``last``) ``kill`` ends the process as a power cut would,
 ``enospc`` and ``erofs`` raise what a full and a read-only disk do. Nobody else sets it.
+
+At ``queued`` the disk fails while a requested run is written; the process dies once it is stored,
+before anyone has heard of it.
 """
 
 import errno
@@ -17,6 +20,7 @@ from dataclasses import dataclass
 from engine.errors import ConfigError
 
 VARIABLE = "STUDIO_FAULT"
+KILL = "kill"
 POINTS = ("queued", "running", "artifact_write", "renamed", "trimming", "group_commit")
 DISK_FAULTS = {"enospc": errno.ENOSPC, "erofs": errno.EROFS}
 FORM = re.compile(r"(?P<point>\w+):(?P<action>\w+)(:(?P<first>\d+)(-(?P<last>\d+))?)?")
@@ -44,27 +48,30 @@ class FaultPoints:
             found = FORM.fullmatch(text.strip())
             if found is None or found["point"] not in POINTS:
                 raise ConfigError.of(VARIABLE, f"{text!r} is not point:action[:first[-last]]")
-            if found["action"] != "kill" and found["action"] not in DISK_FAULTS:
+            if found["action"] != KILL and found["action"] not in DISK_FAULTS:
                 raise ConfigError.of(VARIABLE, f"there is no action {found['action']!r}")
             first = int(found["first"] or 1)
             last = int(found["last"] or (first if found["first"] else FOREVER))
             fault = _Fault(found["action"], first, last)
             self._faults.setdefault(found["point"], []).append(fault)
 
-    def passing(self, point: str) -> None:
-        """Let happen what was asked for at ``point``.
+    def passing(self, point: str, *actions: str) -> None:
+        """Let happen what was asked for at ``point``; where ``actions`` are named, of these alone.
+
+        A point whose actions happen in different places is counted in each of them by itself.
 
         Raises
             OSError where the disk is to fail there.
         """
         if point not in self._faults:
             return
+        place = ":".join((point, *actions))
         with self._lock:
-            self._passed[point] += 1
-            n = self._passed[point]
+            self._passed[place] += 1
+            n = self._passed[place]
         for fault in self._faults[point]:
-            if fault.first <= n <= fault.last:
-                if fault.action == "kill":
+            if fault.first <= n <= fault.last and fault.action in (actions or (*DISK_FAULTS, KILL)):
+                if fault.action == KILL:
                     os.kill(os.getpid(), signal.SIGKILL if os.name != "nt" else signal.SIGTERM)
                 code = DISK_FAULTS[fault.action]
                 raise OSError(code, os.strerror(code))

@@ -115,7 +115,12 @@ class _Handler(logging.handlers.RotatingFileHandler):
 
     def _open(self) -> TextIOWrapper:
         return open(
-            self.baseFilename, "a", encoding="utf-8", errors=self.errors, opener=_open_private
+            self.baseFilename,
+            "a",
+            encoding="utf-8",
+            errors=self.errors,
+            newline="\n",
+            opener=_open_private,
         )
 
 

@@ -8,12 +8,10 @@ from typing import Any
 
 from app.api_errors import ApiError
 from app.engine_calls import EngineCalls
-from app.security import is_portable_name
+from app.security import NAME_RULE, is_portable_name
 from app.transitions import to_text
 from app.writer import Transaction, Writer, now_ms
 from engine.errors import ConfigError
-
-NAME_RULE = "should be 1 to 64 letters, digits, dots, dashes or underscores, and no device's name"
 
 
 def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """What normalisation did to a file, in words."""
 
 from engine.data import QualityReport
+from engine.wording import counted
 
 RULES = {
     "ragged_row": "dropped for a wrong number of cells",
@@ -10,7 +11,7 @@ RULES = {
     "bad_price": "dropped for a bad price",
     "inverted_range": "dropped for an inverted range",
     "bad_volume": "dropped for a bad volume",
-    "exact_duplicate": "dropped as exact duplicates",
+    "exact_duplicate": "dropped for repeating another row",
     "unsorted": "out of order and sorted",
     "widened_range": "with high and low widened by rounding",
     "outside_sessions": "outside the sessions of the calendar",
@@ -23,4 +24,4 @@ def changes(report: QualityReport) -> list[str]:
     found = [
         f"{report.counts[rule]:,} {what}" for rule, what in RULES.items() if rule in report.counts
     ]
-    return [f"of {report.rows_in:,} rows, {'; '.join(found)}."] if found else []
+    return [f"of {counted(report.rows_in, 'row')}, {'; '.join(found)}."] if found else []

@@ -16,7 +16,7 @@ from app.data_dir import DataDir
 from app.fault_points import FaultPoints
 from app.transitions import TERMINAL
 from app.writer import Writer
-from engine.durable import sync_folder
+from engine.durable import move, sync_folder
 from engine.errors import StorageError
 
 log = logging.getLogger("studio.retention")
@@ -46,7 +46,7 @@ def _move(path: Path, folder: Path) -> Path:
     if target.exists() or target.is_symlink():
         target = folder / f"{path.name}.{secrets.token_hex(4)}"
     try:
-        path.rename(target)
+        move(path, target)
         sync_folder(path.parent)
     except FileNotFoundError:
         raise

@@ -13,6 +13,7 @@ from app.run_files import OpenFile, open_file
 from engine.artifacts.manifest import MANIFEST, MAX_MANIFEST_BYTES, hashes_agree, parse_manifest
 from engine.code import sha256_hex
 from engine.errors import VerificationError
+from engine.wording import counted
 
 Document = Mapping[str, Any]
 DOCUMENTS = ("config.json", "summary.json", "metrics.json")
@@ -80,7 +81,7 @@ def _checked(folder: Path, entry: Document) -> bytes | None:
     name = entry["name"]
     with _opened(folder, name) as file:
         if file.size != entry["size"]:
-            message = f"{name} has {file.size:,} bytes instead of {entry['size']:,}"
+            message = f"{name} has {counted(file.size, 'byte')} instead of {entry['size']:,}"
             raise VerificationError(message)
         content = file.read_all() if name in {*DOCUMENTS, VALIDATION, *TABLES} else None
         digest = _digest(file) if content is None else sha256_hex(content)

@@ -27,6 +27,7 @@ from engine.metrics.definitions import METRICS
 from engine.registry import Registry
 from engine.risk import sizing_models
 from engine.strategy import strategies
+from engine.wording import counted
 
 Document = Mapping[str, Any]
 FEW_TRADES, EXTREMES = 50, 10
@@ -111,7 +112,7 @@ def _facts(*rows: tuple[str, Part]) -> Html:
 
 def _heading(run: RunFiles) -> Html:
     summary, config = run.summary, run.config
-    bars = f"{summary['n_bars']:,} bars, provider {summary['provider']}"
+    bars = f"{counted(summary['n_bars'], 'bar')}, provider {summary['provider']}"
     return element(
         "header",
         element("h1", f"{summary['symbol']} {summary['timeframe']}"),

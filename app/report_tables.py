@@ -3,11 +3,11 @@
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from app.belief import reason_in_words
 from app.markup import Html, Part, element, joined
+from app.utc_time import from_ms
 from engine.validation import REASONS
 
 Document = Mapping[str, Any]
@@ -73,7 +73,7 @@ def signed(text: str, value: float | None) -> Html:
 def moment(ts_ms: int) -> str:
     """Return a time as a day, with hours and minutes where it is not midnight, in UTC."""
     form = "%Y-%m-%d %H:%M" if int(ts_ms) % DAY_MS else "%Y-%m-%d"
-    return datetime.fromtimestamp(int(ts_ms) / 1000, UTC).strftime(form)
+    return from_ms(ts_ms).strftime(form)
 
 
 def flat(document: Any, path: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:

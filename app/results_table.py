@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +12,11 @@ from rich.text import Text
 from app.belief import BELIEF, DOUBLE_LAG, NOT_MODELLED, causality_in_words, warning_in_words
 from app.metric_words import in_words
 from app.terminal import Output
+from app.utc_time import from_ms
 from engine.metrics.definitions import METRICS
 from engine.risk import sizing_models
 from engine.strategy import strategies
+from engine.wording import counted
 
 VALIDATION = "validation_summary.json"
 # Metric, and whether buy and hold has it too; None starts a new section.
@@ -92,7 +93,7 @@ def _table(
 ) -> Table:
     title = Text(
         f"{summary['symbol']} {summary['timeframe']}, {_day(summary['first_ts'])} to "
-        f"{_day(summary['last_ts'])}, {summary['n_bars']:,} bars\n"
+        f"{_day(summary['last_ts'])}, {counted(summary['n_bars'], 'bar')}\n"
         f"{strategies.describe(**config['strategy'])}\n{sizing_models.describe(**config['risk'])}\n"
         "The strategy is net of all costs, buy and hold bears none.",
         justify="left",
@@ -116,4 +117,4 @@ def _table(
 
 
 def _day(ts_ms: int) -> str:
-    return datetime.fromtimestamp(ts_ms / 1000, UTC).strftime("%Y-%m-%d")
+    return from_ms(ts_ms).strftime("%Y-%m-%d")

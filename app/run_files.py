@@ -58,7 +58,7 @@ def open_file(folder: Path, name: str) -> OpenFile:
         finally:
             os.close(inside)
     else:
-        if (folder / name).is_symlink():
+        if folder.is_symlink() or (folder / name).is_symlink():
             message = "a link"
             raise OSError(message)
         handle = os.open(folder / name, os.O_RDONLY | BINARY)

@@ -12,9 +12,14 @@ from typing import Any, Protocol
 from app.api_errors import ApiError
 from app.transitions import DELETING, LIVE
 
+# One damaged configuration must not keep the others from being listed.
+READABLE = "CASE WHEN json_valid(config) THEN config END"
 LISTED = (
-    "run_id, hash, status, stage, progress, attempt, symbol, queued_ts, started_ts, finished_ts,"
-    " error, metrics, validation, candle_digest, code_version, manifest_hash"
+    "run_id, hash, status, stage, progress, attempt, symbol,"
+    f" json_extract({READABLE}, '$.timeframe') AS timeframe,"
+    f" json_extract({READABLE}, '$.strategy.name') AS strategy,"
+    " queued_ts, started_ts, finished_ts, error, metrics, validation, candle_digest,"
+    " code_version, manifest_hash"
 )
 JSON_COLUMNS = ("error", "metrics", "validation", "config")
 RUN_ID = re.compile(r"[0-9a-f]{20}")

@@ -17,13 +17,13 @@ from app.creation import BeingDeletedError, Created, Key, bound_to, create
 from app.data_dir import DataDir
 from app.engine_calls import EngineCalls
 from app.executor import Executor
-from app.fault_points import FaultPoints
+from app.fault_points import DISK_FAULTS, KILL, FaultPoints
 from app.presets import PresetService
 from app.removal import Remover
 from app.run_records import RUN_ID, Selection, list_runs, live_configs, read_run
 from app.transitions import LIVE
 from app.writer import Transaction, Writer
-from engine.errors import ConfigError
+from engine.errors import ConfigError, StorageError
 
 DELETE_TRIES, DELETE_WAIT_S = 500, 0.02
 
@@ -73,10 +73,19 @@ class RunService:
         new = await self._engine.ask(lambda backtests: backtests.identify(whole))
         self._check_open()
         work = create(new, key, queue_limit=self._queue_limit, is_there=self._is_there)
-        created = await self._created(work)
-        self._faults.passing("queued")
+        created = await self._created(lambda transaction: self._queued(work(transaction)))
+        self._faults.passing("queued", KILL)
         if not created.reused:
             self._executor.notify()
+        return created
+
+    def _queued(self, created: Created) -> Created:
+        """Return a run that has been written and can still be taken back."""
+        if not created.reused:
+            try:
+                self._faults.passing("queued", *DISK_FAULTS)
+            except OSError as fault:
+                raise StorageError.from_os_error("the run", fault) from None
         return created
 
     async def _created(self, work: Callable[[Transaction], Created]) -> Created:

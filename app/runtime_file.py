@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from engine.durable import move
 from engine.errors import StorageError
 
 RUNTIME_FILE = "server.json"
@@ -121,7 +122,7 @@ def write_private(path: Path, content: bytes) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(path)
+        move(temporary, path)  # others may be reading it
     except BaseException:
         with contextlib.suppress(OSError):
             temporary.unlink()

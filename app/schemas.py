@@ -23,7 +23,7 @@ from app.wire import (
     Wire,
     words,
 )
-from engine.config import RunConfig
+from engine.config import RunConfig, Timeframe
 from engine.metrics.definitions import Unit
 
 
@@ -198,6 +198,10 @@ class RunRow(Wire):
     progress: Progress
     attempt: Attempt
     symbol: str = Field(description="that of its configuration")
+    timeframe: Timeframe | None = Field(
+        description="that of its configuration; null where what is stored of that is damaged"
+    )
+    strategy: str | None = Field(description="the name of that; null as the timeframe")
     queued_ts: Ms = Field(description="when the current attempt began to wait, UTC epoch ms")
     started_ts: Ms | None = Field(
         description="null before it begins, and where files were taken in"

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from app.token_file import Verifier
+from engine.wording import NAME_WORDS, SYMBOL_PATTERN
 
 WILDCARDS = {"0.0.0.0", "::"}  # noqa: S104  # no names that a request may give
 HEADERS = {
@@ -20,7 +21,8 @@ CORS_EXPOSED = "ETag, Location, Retry-After, Content-Disposition, Content-Range"
 PREFLIGHT_S = 600
 
 
-NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9])?")
+NAME = re.compile(SYMBOL_PATTERN)
+NAME_RULE = f"should be {NAME_WORDS}; no device's name, such as nul"
 DEVICES = {"con", "prn", "aux", "nul"} | {
     f"{port}{n}" for port in ("com", "lpt") for n in range(10)
 }

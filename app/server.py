@@ -31,6 +31,7 @@ from app.engine_calls import EngineCalls
 from app.events import EventLog
 from app.executor import Executor, Job, Surroundings
 from app.fault_points import FaultPoints
+from app.frozen import keep_font_cache
 from app.handlers.base import NotFound, Services
 from app.logs import Cleaner, start_logging
 from app.operations import by_path
@@ -53,8 +54,15 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 WARM_UP_AFTER_S = 0.2
+BACKLOG = 128
 IDLE_S = 60.0  # for a connection that says nothing, or sends no more of a body
 JOBS_STOP_S, REQUESTS_STOP_S = 1.5, 0.2
+# Windows numbers the errors of sockets by itself, and strerror does not know those.
+WINSOCK = {
+    10013: "permission denied",
+    10048: "address already in use",
+    10049: "cannot assign requested address",
+}
 log = logging.getLogger("studio.server")
 
 
@@ -133,6 +141,7 @@ class Server:
         settings, data_dir = self.settings, self._data_dir
         self._exit.enter_context(held(settings.data_dir))
         notes = data_dir.prepare()
+        keep_font_cache(settings.data_dir)
         data_dir.empty_tmp()
         token = obtain_token(self._given_token, settings.token_file, data_dir)
         notes += token.warnings
@@ -317,15 +326,29 @@ def _bind(host: str, port: int) -> socket.socket:
     """Return the one socket that the server listens on, for as long as it lives."""
     try:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        bound = socket.create_server(
-            (str(address[0]), port),
-            family=family,
-            backlog=128,
-            dualstack_ipv6=address[0] == "::" and socket.has_dualstack_ipv6(),
-        )
+        bound = _listening(family, (str(address[0]), port))
     except (OSError, UnicodeError) as fault:
         raise _port_error(host, port, fault) from None
     bound.settimeout(0.0)
+    return bound
+
+
+def _listening(family: socket.AddressFamily, address: tuple[str, int]) -> socket.socket:
+    """Return a socket that listens on an address which nobody else can then take as well."""
+    both = address[0] == "::" and socket.has_dualstack_ipv6()
+    if sys.platform != "win32":
+        return socket.create_server(address, family=family, backlog=BACKLOG, dualstack_ipv6=both)
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        # There a second program could listen beside us, unless that is ruled out before the bind.
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+        if family == socket.AF_INET6:
+            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, not both)
+        bound.bind(address)
+        bound.listen(BACKLOG)
+    except BaseException:
+        bound.close()
+        raise
     return bound
 
 
@@ -333,5 +356,6 @@ def _port_error(host: str, port: int, fault: Exception) -> PortError:
     if isinstance(fault, socket.gaierror | UnicodeError):
         return PortError(f"The host {host} is not known on this machine.")
     code = getattr(fault, "errno", None)
-    reason = os.strerror(code).lower() if code else "the address cannot be used"
+    words = WINSOCK.get(code) or os.strerror(code).lower() if code else None
+    reason = words or "the address cannot be used"
     return PortError(f"Port {port} cannot be used: {reason}. Choose another with --port, or 0.")

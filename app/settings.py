@@ -21,6 +21,7 @@ import platformdirs
 from app.runtime_file import NotPrivateError, opened_private
 from engine.errors import ConfigError, Fault
 from engine.limits import Limits
+from engine.wording import size_in_words
 
 PREFIX = "STUDIO_"
 SETTINGS_FILE = "settings.toml"
@@ -301,7 +302,7 @@ def _read_file(path: Path) -> dict[str, Any]:
             content = os.read(descriptor, MAX_FILE_BYTES + 1)
         if len(content) > MAX_FILE_BYTES:
             raise ConfigError.of(
-                SETTINGS_FILE, f"cannot be read: it has over {MAX_FILE_BYTES} bytes"
+                SETTINGS_FILE, f"cannot be read: it is larger than {size_in_words(MAX_FILE_BYTES)}"
             )
         return tomllib.loads(content.decode("utf-8").replace("\r\n", "\n"))
     except (FileNotFoundError, NotADirectoryError):

@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from engine.registry import MAX_INTEGER, Params, Strict
+from engine.wording import SYMBOL_PATTERN
 
 Timeframe = Literal["1m", "5m", "15m", "30m", "1h", "4h", "1d", "1w"]
 TIMEFRAME_MS: dict[str, int] = {
@@ -31,7 +32,6 @@ TIMEFRAME_MS: dict[str, int] = {
     "1d": 86_400_000,
     "1w": 604_800_000,
 }
-SYMBOL_PATTERN = r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9])?$"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
 MAX_BPS = 10_000.0
@@ -48,6 +48,7 @@ _TIME = (
 # ISO-8601 as it is meant here; the contract states the same, within the years that we date.
 _ISO_8601 = re.compile(f"[0-9]{{4}}{_DAY}({_TIME})?")
 TIME_PATTERN = f"^{_YEAR}{_DAY}({_TIME})?$"
+TIME_EXAMPLES = "such as 2024-01-31 or 2024-01-31T14:30:00Z"
 
 
 def epoch_ms(value: object, *, end_of_day: bool) -> object:
@@ -57,17 +58,25 @@ def epoch_ms(value: object, *, end_of_day: bool) -> object:
     offset is UTC. Anything else is returned for the field's own check to refuse.
 
     Raises
-        ValueError when the text is not a date or time.
+        ValueError when the text is not a date or time, or a time is beyond what can be dated.
     """
-    if not isinstance(value, str):
-        return value
+    if isinstance(value, str):
+        value = _parsed(value, end_of_day=end_of_day)
+    # Its own check would tell the bounds in milliseconds.
+    if isinstance(value, int) and not MIN_TIME_MS <= value <= MAX_TIME_MS:
+        message = "should be a time from 1000-01-01 to 9000-01-01"
+        raise ValueError(message)
+    return value
+
+
+def _parsed(value: str, *, end_of_day: bool) -> int:
     try:
         if _ISO_8601.fullmatch(value) is None:
             raise ValueError  # noqa: TRY301  # said once, below
         day = date.fromisoformat(value[:10])
         moment = datetime.fromisoformat(value)
     except ValueError:
-        message = f"{value[:40]!r} is not an ISO-8601 date or time"
+        message = f"{value[:40]!r} is not an ISO-8601 date or time, {TIME_EXAMPLES}"
         raise ValueError(message) from None
     if len(value) > 10:
         if moment.tzinfo is None:

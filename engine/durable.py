@@ -1,7 +1,11 @@
-"""What makes a change of a directory last."""
+"""What makes a change of a directory last, and happen in one step."""
 
 import os
+import sys
+import time
 from pathlib import Path
+
+PATIENCE_S, PAUSE_S = 2.0, 0.02
 
 
 def sync_folder(folder: Path) -> None:
@@ -10,10 +14,32 @@ def sync_folder(folder: Path) -> None:
     Raises
         OSError where the disk refuses.
     """
-    if os.name == "nt":  # a directory has no handle to sync there
+    if sys.platform == "win32":  # a directory has no handle to sync there
         return
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def move(source: Path, target: Path) -> None:
+    """Rename a file or directory, over a file of that name, in one step.
+
+    Windows refuses that while anybody has either open, if only a virus scanner: there it is tried
+    again for two seconds.
+
+    Raises
+        OSError where it is refused for good.
+    """
+    until = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            source.replace(target)
+        except PermissionError:
+            # A directory that is there is in the way for good.
+            if sys.platform != "win32" or target.is_dir() or time.monotonic() > until:
+                raise
+            time.sleep(PAUSE_S)
+        else:
+            return

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Generic, TypeVar, get_args
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from engine.errors import ConfigError, Fault
+from engine.wording import pattern_in_words
 
 T = TypeVar("T")
 Entry = tuple[Callable[[Any], T], "type[Params]"]
@@ -151,7 +152,7 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> str:
 def faults_of(error: ValidationError, model: type[BaseModel], prefix: str = "") -> list[Fault]:
     """Return pydantic's findings on ``model`` as faults with dotted fields under ``prefix``."""
     faults = []
-    for found in error.errors(include_url=False, include_context=False):
+    for found in error.errors(include_url=False):
         parts = [prefix] if prefix else []
         parts += [str(part) for part in found["loc"]]
         faults.append(Fault(".".join(parts), _sentence(found, model)))
@@ -167,6 +168,8 @@ def _sentence(found: Any, model: type[BaseModel]) -> str:
         return "is required"
     if found["type"] in {"model_type", "dict_type"}:  # the message would name our classes
         return "should be an object"
+    if found["type"] == "string_pattern_mismatch":
+        return pattern_in_words(found["ctx"]["pattern"])
     message = found["msg"].removeprefix("Value error, ").replace("Input should", "should")
     message = message.replace("valid tuple", "list")
     return str(message[:1].lower() + message[1:])

@@ -4,7 +4,6 @@ import json
 import os
 import sys
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 from rich import box
@@ -17,6 +16,7 @@ from app.local_client import LocalClient
 from app.quality import RULES, changes
 from app.settings import read_settings, take_token
 from app.terminal import Output
+from app.utc_time import from_ms
 from engine.data import (
     Dataset,
     DatasetInfo,
@@ -25,6 +25,7 @@ from engine.data import (
     import_dataset,
 )
 from engine.errors import DataError
+from engine.wording import counted
 
 
 @dataclass(frozen=True)
@@ -56,10 +57,8 @@ def import_command(request: ImportRequest) -> None:
     except HeldError as server:
         _import_through(server, DataDir(settings.data_dir), request, dataset)
     output = Output()
-    span = f"{_day(candles.ts[0])} to {_day(candles.ts[-1])}"
-    output.print(
-        Text(f"Imported {candles.symbol} {candles.timeframe}: {len(candles):,} bars, {span}.")
-    )
+    span = f"{counted(len(candles), 'bar')}, {_day(candles.ts[0])} to {_day(candles.ts[-1])}"
+    output.print(Text(f"Imported {candles.symbol} {candles.timeframe}: {span}."))
     for sentence in changes(dataset.report):
         output.print(Text(sentence))
     if candles.volume is None:
@@ -116,7 +115,7 @@ def _remarks(info: DatasetInfo) -> list[str]:
 
 def _day(ts_ms: int) -> str:
     try:
-        return datetime.fromtimestamp(int(ts_ms) / 1000, UTC).strftime("%Y-%m-%d")
+        return from_ms(ts_ms).strftime("%Y-%m-%d")
     except (OverflowError, OSError, ValueError):
         message = f"the time {ts_ms} is outside the years 1 to 9999"
         raise DataError(message) from None

@@ -13,7 +13,7 @@ import sys
 import time
 import tkinter as tk
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from app.commands.serve import SIGNALS, allow_many_files
 from app.data_dir import DataDir, HeldError, StartError
@@ -27,8 +27,16 @@ from gui.client import Client, GoneError, RefusedError
 from gui.garbage import collect_as_ever, collect_here_alone, collect_some
 from gui.server_thread import ServerThread
 from gui.window import Window
+from gui.window_system import (
+    ask_for_real_pixels,
+    follow_the_system,
+    name_of,
+    scale_as_elsewhere,
+    when_the_screen_is_lost,
+)
 
 OTHER_S, PAUSE_S = 5.0, 0.1
+FAREWELL_S = 1.0
 TICK_MS = 100
 NETWORK = "Others in the network can reach this server; it has one token."
 log = logging.getLogger("studio.panel")
@@ -73,6 +81,7 @@ def make_root() -> tk.Tk:
     Raises
         StartError where there is nothing to show it on.
     """
+    ask_for_real_pixels()
     try:
         root = tk.Tk(className="Studio")
     except tk.TclError as fault:
@@ -82,6 +91,7 @@ def make_root() -> tk.Tk:
             message = "Tk cannot start on this machine; install it anew, or use studio serve."
         raise StartError(message) from None
     root.withdraw()
+    scale_as_elsewhere(root, name_of(root))
     _roots.append(root)
     return root
 
@@ -104,7 +114,7 @@ class Desktop:
         self.root = root
         self._settings = settings
         self._told = told
-        self._is_wanted = self._is_dead = self._ending = False
+        self._is_wanted = self._is_dead = self._ending = self._is_seen = False
         self._ticking: str | None = None
         self._all_ended = True
         server = Server(settings, token, FaultPoints(os.environ), self._show_soon)
@@ -115,14 +125,14 @@ class Desktop:
             started = self._server.start()
             n_left = _n_waiting(settings)
             client = Client(started.url, started.token.token)
-            self.window = Window(root, client, settings=settings, quit_program=self.stop)
+            self.window = Window(root, client, settings=settings, quit_program=self.close)
         except BaseException:
             self._server.stop()
             collect_as_ever()
             raise
-        root.protocol("WM_DELETE_WINDOW", self.stop)
-        with contextlib.suppress(tk.TclError):  # only some window systems have sessions
-            root.protocol("WM_SAVE_YOURSELF", self.stop)
+        root.protocol("WM_DELETE_WINDOW", self.close)
+        when_the_screen_is_lost(name_of(root), self._end_unseen)
+        follow_the_system(root, name_of(root), self.stop, self.window.show)
         self._say(started, n_left)
 
     def run(self) -> bool:
@@ -137,6 +147,18 @@ class Desktop:
             self.stop()  # whatever has ended Tk's loop
         return self._all_ended
 
+    def close(self) -> None:
+        """End everything, as a person asks, who is told if a run goes on later."""
+        self._is_seen = True
+        self.stop()
+
+    def _end_unseen(self) -> NoReturn:
+        """End without the window, whose screen is gone; X11 lets nothing go on after that."""
+        if not self._server.stop():
+            remove_runtime(self._settings.data_dir, self._instance_id)
+        logging.shutdown()
+        os._exit(0)
+
     def stop(self) -> None:
         """End everything, once."""
         if self._ending:
@@ -149,6 +171,10 @@ class Desktop:
                 self.root.withdraw()
                 self.root.update_idletasks()
             n_left = _n_waiting(self._settings)
+            with contextlib.suppress(tk.TclError):
+                if n_left and self._is_seen:
+                    self.window.say_farewell(f"{_runs(n_left)} at the next start.")
+            seen_until = time.monotonic() + FAREWELL_S * bool(n_left and self._is_seen)
             self._all_ended = self._server.stop()
             if not self._all_ended:  # then the server may not have come that far
                 remove_runtime(self._settings.data_dir, self._instance_id)
@@ -156,7 +182,9 @@ class Desktop:
                 self._all_ended &= self.window.close()
             if n_left:
                 _print(f"{_runs(n_left)} at the next start.")
+            time.sleep(max(0.0, seen_until - time.monotonic()))
         finally:
+            when_the_screen_is_lost("x11" if sys.platform.startswith("linux") else "", None)
             with contextlib.suppress(tk.TclError):
                 self.root.destroy()
             collect_as_ever()
@@ -173,8 +201,7 @@ class Desktop:
             self.window.show()
         if self._is_dead:
             self._is_dead = False
-            place = self.window.log_file
-            self.window.warn(f"The server has ended by itself; {place} says why. Start it anew.")
+            self.window.warn_of_the_end()
 
     def _say(self, started: Started, n_left: int) -> None:
         notes = [*started.notes]

@@ -61,7 +61,7 @@ def export_command(name: str, out: Path | None, data_dir: Path | None) -> None:
         sys.stdout.write(text)
         return
     try:
-        with out.open("x", encoding="utf-8") as file:
+        with out.open("x", encoding="utf-8", newline="\n") as file:
             file.write(text)
     except FileExistsError:
         message = f"{out} is there already"

@@ -12,6 +12,7 @@ from app.commands.export import opened
 from app.commands.run import RUNS
 from app.commands.verify import find_run, is_folder
 from app.data_dir import DataDir, HeldError, held
+from app.frozen import keep_font_cache
 from app.local_client import LocalClient
 from app.report import make_report
 from app.run_records import RUN_ID
@@ -42,6 +43,7 @@ def report_command(run_or_dir: str, out: Path | None, data_dir: Path | None) -> 
 
 def _report(run_or_dir: str, data_dir: Path | None) -> tuple[str, bytes]:
     settings = read_settings({"data_dir": data_dir})
+    keep_font_cache(settings.data_dir)
     is_here = is_folder(Path(run_or_dir)) or is_folder(RUNS / run_or_dir)
     if is_here or RUN_ID.fullmatch(run_or_dir) is None or not settings.data_dir.is_dir():
         return make_report(find_run(run_or_dir, settings).resolve())

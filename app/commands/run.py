@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from app.config_file import read_config, sample_config, with_overrides
+from app.frozen import keep_font_cache
 from app.quality import changes
 from app.replicates import mapper_for
 from app.results_table import print_results
@@ -56,6 +57,7 @@ def run_command(request: RunRequest) -> None:
             "scheduler": request.scheduler,
         }
     )
+    keep_font_cache(settings.data_dir)
     load_plugins(settings.plugins)
     raw = _raw_config(request)
     shows_progress = sys.stderr.isatty() and not request.as_json

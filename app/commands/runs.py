@@ -21,6 +21,7 @@ from app.terminal import Output
 from app.transitions import STATUSES
 from engine.errors import ConfigError, DataError
 
+WORDS = ("run", "symbol", "timeframe", "strategy", "status")
 FIGURES = (
     ("return", "total_return", "{:+.1%}"),
     ("Sharpe", "sharpe", "{:.2f}"),
@@ -47,8 +48,10 @@ def runs_command(data_dir: Path | None, status: str | None, limit: int, *, as_js
         Output().print(Text(f"There are no runs{kind}: 'studio serve' takes them, over HTTP."))
         return
     table = Table(box=box.SIMPLE_HEAD)
-    for title in ("run", "symbol", "status", "progress", *(title for title, _, _ in FIGURES)):
-        table.add_column(title, justify="left" if title in {"run", "symbol", "status"} else "right")
+    for title in WORDS:
+        table.add_column(title)
+    for title in ("progress", *(title for title, _, _ in FIGURES)):
+        table.add_column(title, justify="right")
     table.add_column("queued (UTC)")
     for run in page["runs"]:
         table.add_row(*_cells(run))
@@ -78,4 +81,5 @@ def _cells(run: Mapping[str, Any]) -> list[str]:
     ]
     status = run["status"] if run["error"] is None else f"failed: {run['error']['code']}"
     queued = datetime.fromtimestamp(run["queued_ts"] / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
-    return [run["run_id"], run["symbol"], status, f"{run['progress']:.0%}", *figures, queued]
+    named = [run[name] or "" for name in ("run_id", "symbol", "timeframe", "strategy")]
+    return [*named, status, f"{run['progress']:.0%}", *figures, queued]

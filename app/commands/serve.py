@@ -5,8 +5,9 @@ import contextlib
 import logging
 import os
 import signal
+import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from app.fault_points import FaultPoints
@@ -33,7 +34,10 @@ def serve_command(flags: Mapping[str, Any]) -> None:
     os.umask(0o077)  # nothing that is written is for others
     allow_many_files()
     server = Server(settings, token, FaultPoints(os.environ))
-    if not asyncio.run(_serve(server)):
+    # Windows' own kind of loop cannot wait for sockets, as Tornado's do.
+    with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
+        all_ended = runner.run(_serve(server))
+    if not all_ended:
         # A thread that is still at work would keep the process waiting for it.
         logging.shutdown()
         sys.stdout.flush()
@@ -46,7 +50,8 @@ def allow_many_files() -> None:
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         if hard == resource.RLIM_INFINITY or soft < hard:
             wanted = MANY_FILES if hard == resource.RLIM_INFINITY else min(hard, MANY_FILES)
-            resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
+            with contextlib.suppress(OSError, ValueError):  # a Mac has its own idea of no limit
+                resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
 
 
 async def _serve(server: Server) -> bool:
@@ -87,7 +92,24 @@ def _signals(told: asyncio.Event) -> Any:
             # Through the loop's own wake-up, so that it looks up at once on every platform.
             before[number] = signal.signal(number, lambda *_: loop.call_soon_threadsafe(told.set))
     try:
-        yield
+        with _woken_by_signals(loop):
+            yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def _woken_by_signals(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
+    """Let each signal wake the loop: on Windows none ends its waiting for sockets."""
+    reader, writer = socket.socketpair()
+    with reader, writer:
+        reader.setblocking(False)  # noqa: FBT003  # as the method has it
+        writer.setblocking(False)  # noqa: FBT003  # as above
+        loop.add_reader(reader, reader.recv, 256)
+        before = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+        try:
+            yield
+        finally:
+            signal.set_wakeup_fd(before)
+            loop.remove_reader(reader)

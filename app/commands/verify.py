@@ -12,6 +12,7 @@ from rich.text import Text
 
 from app.commands.run import RUNS, provider_for, read_options
 from app.config_file import read_config
+from app.frozen import keep_font_cache
 from app.replicates import mapper_for
 from app.settings import Settings, read_settings
 from app.terminal import Output
@@ -52,6 +53,7 @@ def verify_command(request: VerifyRequest) -> None:
     if not verification.ok:
         raise VerificationError(_failures(folder, verification))
     if request.rerun:
+        keep_font_cache(settings.data_dir)
         load_plugins(settings.plugins)
         for check in _rerun(folder, request, settings, verification):
             _say(console, check, "the same bytes again")

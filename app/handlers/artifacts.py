@@ -15,6 +15,7 @@ from app.api_errors import ApiError
 from app.handlers.base import Handler
 from app.run_files import OpenFile, open_file
 from engine.errors import VerificationError
+from engine.wording import counted
 
 MANIFEST = "manifest.json"
 CHUNK = 1 << 18
@@ -182,7 +183,8 @@ class Artifact(ArtifactHandler):
                 return 0, size - 1
         if first >= size or first > last:
             headers = {"Content-Range": f"bytes */{size}"}
-            raise ApiError("RANGE_NOT_SATISFIABLE", f"the file has {size} bytes", headers=headers)
+            message = f"the file has {counted(size, 'byte')}"
+            raise ApiError("RANGE_NOT_SATISFIABLE", message, headers=headers)
         self.set_status(206)
         self.set_header("Content-Range", f"bytes {first}-{last}/{size}")
         return first, last

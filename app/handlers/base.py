@@ -27,6 +27,7 @@ from app.runs import RunService
 from app.security import HEADERS, Gate, preflight_headers
 from app.strict_json import parse_json
 from engine.errors import StudioError
+from engine.wording import size_in_words
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH")
 PREFLIGHT = {"Origin", "Access-Control-Request-Method"}
@@ -154,7 +155,7 @@ class Handler(tornado.web.RequestHandler):
         return self.services.max_body
 
     def _too_large(self) -> ApiError:
-        return ApiError("PAYLOAD_TOO_LARGE", f"at most {self.max_bytes():,} bytes")
+        return ApiError("PAYLOAD_TOO_LARGE", f"at most {size_in_words(self.max_bytes())}")
 
     def _refuse(self, refusal: ApiError) -> None:
         """Let the answer be this refusal, when the rest of the body has gone by."""

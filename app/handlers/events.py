@@ -11,6 +11,7 @@ from app.handlers.base import Handler
 from app.run_records import RUN_ID
 from app.runs import no_such_run
 from app.writer import now_ms
+from engine.wording import counted
 
 EVENT_STREAM = "text/event-stream; charset=utf-8"
 FLUSH_S = 10.0
@@ -118,7 +119,7 @@ class Stream(_EventHandler):
             raise ApiError("SHUTTING_DOWN", "Studio is stopping; resume with the last event's id")
         streams = self.services.streams
         if len(streams) >= self.services.max_streams:
-            message = f"{self.services.max_streams} streams are open already"
+            message = f"at most {counted(self.services.max_streams, 'stream')} may be open at once"
             raise ApiError("TOO_MANY_STREAMS", message, headers={"Retry-After": "2"})
         self.set_header("Content-Type", EVENT_STREAM)
         self.set_header("Cache-Control", "no-store")

@@ -12,6 +12,7 @@ from engine.code import canonical_hash
 from engine.errors import VerificationError
 from engine.identity import SCHEMA, environment
 from engine.records import Identity
+from engine.wording import noun
 
 MANIFEST = "manifest.json"
 CONFIG = "config.json"
@@ -175,7 +176,7 @@ def _difference(folder: Path, entry: Mapping[str, Any]) -> str | None:
     if not stat.S_ISREG(found.st_mode):
         return "is not a regular file"
     if found.st_size != entry["size"]:
-        return f"has {found.st_size} bytes instead of {entry['size']}"
+        return f"has {found.st_size} {noun(found.st_size, 'byte')} instead of {entry['size']}"
     return None if file_sha256(folder / name) == entry["sha256"] else "has been changed"
 
 

@@ -6,6 +6,7 @@ import os
 import re
 import secrets
 import shutil
+import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +19,7 @@ from engine.artifacts.manifest import MANIFEST, build_manifest, read_manifest, v
 from engine.artifacts.picture import Picture
 from engine.artifacts.plot import draw_png
 from engine.artifacts.summary import metrics_document, summary_document, validation_document
-from engine.durable import sync_folder
+from engine.durable import move, sync_folder
 from engine.errors import OutputError, StorageError, VerificationError
 from engine.identity import json_bytes
 from engine.records import BacktestResult, CancelCheck, Identity
@@ -109,15 +110,16 @@ def publish(
             _sync_files([folder / name for name in (*names, MANIFEST)])
             sync_folder(folder)
             check_cancelled()
-            folder.replace(place)
+            move(folder, place)
             try:
                 sync_folder(place.parent)
             except OSError:
-                place.replace(folder)  # it goes with the folder
+                move(place, folder)  # it goes with the folder
                 raise
     except OSError as fault:
         taken = {errno.ENOTEMPTY, errno.EEXIST}  # which Windows calls a refusal
-        if fault.errno in taken or (os.name == "nt" and place.is_dir()):  # somebody was there first
+        if fault.errno in taken or (sys.platform == "win32" and place.is_dir()):
+            # Somebody was there first.
             inspect_place(place, result.identity)
             return read_manifest(place)
         raise StorageError.from_os_error("the run's directory", fault) from None

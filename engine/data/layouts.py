@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from engine.data.raw import PRICES
 from engine.errors import DataError
+from engine.wording import noun
 
 SEPARATORS = (",", ";", "\t", "|")
 TIME_TITLES = ("date", "datetime", "time", "timestamp")
@@ -93,7 +94,8 @@ def find_places(name: str, titles: list[str]) -> dict[str, int]:
     if missing:
         header = ", ".join(titles)[:120]
         shown = "".join(letter if letter.isprintable() else " " for letter in header)
-        raise DataError(f"{name} lacks the column {', '.join(missing)}; its header is: {shown}")
+        lacks = f"lacks the {noun(len(missing), 'column')} {', '.join(missing)}"
+        raise DataError(f"{name} {lacks}; its header is: {shown}")
     return places
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.code import canonical_hash, sources_digest
-from engine.config import SYMBOL_PATTERN, TIMEFRAME_MS, RunConfig
+from engine.config import TIMEFRAME_MS, RunConfig
 from engine.data.adjust import adjusted
 from engine.data.normalize import Dataset
 from engine.data.providers import (
@@ -23,6 +23,7 @@ from engine.data.resample import resample
 from engine.data.store import read_dataset, read_metadata, write_dataset
 from engine.durable import sync_folder
 from engine.errors import DataError, DatasetNotFound, StorageError
+from engine.wording import SYMBOL_PATTERN
 
 IMPORTED, DROPPED = ".parquet", ".csv"
 MAX_CACHED_FILES = 64

@@ -10,6 +10,7 @@ from engine.data.raw import PRICES, FileLimits, RawTable
 from engine.data.timestamps import ParsedTimes, parse_times
 from engine.errors import DataError
 from engine.records import ArrayRecord, Candles
+from engine.wording import counted, noun
 
 if TYPE_CHECKING:
     from engine.records import Booleans, Floats, Integers
@@ -184,16 +185,12 @@ def _refuse(name: str, report: QualityReport, options: ReadOptions) -> None:
     if options.on_bad_rows == "drop":
         return
     found = [
-        f"{what} ({_rows(report.counts[rule])}, first {_listed(report.first_rows[rule])})"
+        f"{what} ({counted(report.counts[rule], 'row')}, first {_listed(report.first_rows[rule])})"
         for rule, what in RULES.items()
         if rule in report.counts
     ]
     if found:
         raise DataError(f"{name}: {'; '.join(found)}. Rows count from 1 under the header.")
-
-
-def _rows(count: int) -> str:
-    return "1 row" if count == 1 else f"{count} rows"
 
 
 def _listed(rows: list[int]) -> str:
@@ -228,7 +225,6 @@ def _timeframe(name: str, ts: "Integers", asked: str | None) -> str:
 
 
 def _span(ms: int) -> str:
-    for length, unit in ((86_400_000, "days"), (3_600_000, "hours"), (60_000, "minutes")):
-        if ms >= length:
-            return f"{ms / length:g} {unit}"
-    return f"{ms / 1000:g} seconds"
+    units = ((86_400_000, "day"), (3_600_000, "hour"), (60_000, "minute"))
+    length, unit = next(((ms_, name) for ms_, name in units if ms >= ms_), (1000, "second"))
+    return f"{ms / length:g} {noun(ms / length, unit)}"

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.errors import DataError
+from engine.wording import size_in_words
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -88,8 +89,8 @@ class Unpacked(io.RawIOBase):
             filled += len(piece)
         self._n_bytes += filled
         if self._n_bytes > self._max_bytes:
-            size = f"{self._max_bytes / 2**20:,.6g} MiB"
-            raise DataError(f"{self._name} unpacks to more than {size}")
+            most = size_in_words(self._max_bytes)
+            raise DataError(f"{self._name} unpacks to more than {most}")
         return filled
 
     def _piece(self, n_bytes: int) -> bytes:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import IO, Any
 
 from engine.errors import DataError
+from engine.wording import size_in_words
 
 END = b"PAR1"
 MAX_FOOTER_BYTES = 4 * 2**20
@@ -51,7 +52,8 @@ class Pages:
         if self._size < 12 or tail[4:] != END or n_bytes > self._size - 12:
             raise self._damaged("it does not end as Parquet does")
         if n_bytes > MAX_FOOTER_BYTES:
-            raise DataError(f"{name} has a footer of more than {MAX_FOOTER_BYTES / 2**20:.0f} MiB")
+            most = size_in_words(MAX_FOOTER_BYTES)
+            raise DataError(f"{name} has a footer of more than {most}")
         file.seek(self._size - 8 - n_bytes)
         self._row_groups = self._fields(file.read(n_bytes))[0].get(ROW_GROUPS, [])
 

@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from engine.config import SYMBOL_PATTERN, TIMEFRAME_MS, RunConfig
+from engine.config import TIMEFRAME_MS, RunConfig
 from engine.data.normalize import Dataset, ReadOptions, normalize
 from engine.data.open_file import open_regular
 from engine.data.read_file import read_file
 from engine.errors import DataError
 from engine.registry import Params, Registry
+from engine.wording import SYMBOL_PATTERN
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from engine.data.layouts import BINANCE_TIME, Layout, find_layout
 from engine.data.raw import FileLimits, NumericTimes, RawTable
 from engine.data.timestamps import join_clock
 from engine.errors import DataError
+from engine.wording import counted, size_in_words
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -158,7 +159,7 @@ class _Rows:
         self._ragged += [self._n_rows + number for number in ragged]
         self._n_rows += n_rows
         if self._n_rows > self._limits.max_rows:
-            raise DataError(f"{self._name} has more than {self._limits.max_rows:,} rows")
+            raise DataError(f"{self._name} has more than {counted(self._limits.max_rows, 'row')}")
         for title in columns.keys() & self._times:
             self._times[title].append(columns.pop(title))
         self._numbers.add(columns)
@@ -215,7 +216,7 @@ class _Rows:
         while len(block) - start > limit:
             start = block.rfind(end, start, start + limit + 1) + 1
             if not start:
-                what = f"is longer than {limit:,} bytes"
+                what = f"is longer than {size_in_words(limit)}"
                 self._refuse_line(block, what, lambda line: len(line) > limit)
         try:
             block.decode()

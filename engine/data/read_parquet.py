@@ -14,6 +14,7 @@ from engine.data.parquet_pages import DELTA_BYTE_ARRAY, Pages
 from engine.data.raw import FileLimits, NumericTimes, RawTable
 from engine.data.timestamps import DAY_MS, join_clock
 from engine.errors import DataError
+from engine.wording import counted, size_in_words
 
 if TYPE_CHECKING:
     from engine.records import Floats
@@ -49,7 +50,7 @@ def read_parquet(
         for batch in _batches(file, footer, paths):
             n_rows += batch.num_rows
             if n_rows > limits.max_rows:
-                raise DataError(f"{name} has more than {limits.max_rows:,} rows")
+                raise DataError(f"{name} has more than {counted(limits.max_rows, 'row')}")
             for title, path in paths.items():
                 cells = batch.column(batch.schema.get_field_index(path))
                 if title in numbers:
@@ -83,7 +84,8 @@ def _checked_paths(
     """Return the name of each title's column, once what the file claims is within bounds."""
     metadata, schema = footer.metadata, footer.schema_arrow
     if metadata.num_rows > limits.max_rows:
-        raise DataError(f"{name} has more than {limits.max_rows:,} rows: {metadata.num_rows:,}")
+        most = counted(limits.max_rows, "row")
+        raise DataError(f"{name} has more than {most}: {metadata.num_rows:,}")
     if metadata.num_columns > limits.max_columns:
         raise DataError(
             f"{name} has more than {limits.max_columns} columns: {metadata.num_columns:,}"
@@ -99,7 +101,7 @@ def _checked_paths(
             raise DataError(f"{name} has two columns for {title}")
         column = pages.column(leaves.index(path))
         if column.unpacked_bytes > limits.max_unpacked_bytes:
-            size = f"{limits.max_unpacked_bytes / 2**20:,.6g} MiB"
+            size = size_in_words(limits.max_unpacked_bytes)
             raise DataError(f"{name}: the column for {title} unpacks to more than {size}")
         # There each text is told by the one before it: a few bytes can stand for gigabytes.
         if DELTA_BYTE_ARRAY in column.encodings:

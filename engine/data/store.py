@@ -19,6 +19,7 @@ from engine.arrow import column
 from engine.code import canonical_hash, sha256_hex
 from engine.data.columns import as_numpy
 from engine.data.normalize import Dataset, QualityReport
+from engine.durable import move
 from engine.errors import DataError, StorageError
 from engine.identity import candle_digest, json_bytes
 from engine.records import Candles
@@ -66,7 +67,7 @@ def write_dataset(path: Path, dataset: Dataset, source: str) -> None:
                 writer.add_key_value_metadata({METADATA: json_bytes(metadata)})
             file.flush()
             os.fsync(file.fileno())
-        partial.replace(path)
+        move(partial, path)
     except OSError as fault:
         raise StorageError.from_os_error(f"the data set {path.stem}", fault) from None
     finally:

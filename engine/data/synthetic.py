@@ -10,6 +10,7 @@ from engine.data.providers import DatasetInfo, NoParams, providers
 from engine.errors import DataError, DatasetNotFound
 from engine.records import Candles
 from engine.streams import generator
+from engine.wording import counted
 
 SYMBOL = re.compile(r"SEED-(\d{1,15})")
 FIRST = "2010-01-01"
@@ -82,7 +83,7 @@ def _times(config: RunConfig) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
     end = config.end if config.end is not None else first + (DEFAULT_BARS - 1) * length
     n = (end - first) // length + 1
     if not 1 <= n <= MAX_BARS:
-        held = f"the range holds {max(n, 0):,} bars of {config.timeframe}"
+        held = f"the range holds {counted(max(n, 0), 'bar')} of {config.timeframe}"
         message = f"{held}; a walk has 1 to {MAX_BARS:,}"
         raise DataError(message)
     return first + length * np.arange(n, dtype=np.int64)

@@ -199,8 +199,8 @@ def calendar_returns(
 def _returns_by(
     unit: str, ts: "Integers", equity: "Floats", initial: float
 ) -> dict[str, float | None]:
-    ends = ts[[0, -1]].astype("M8[ms]").astype(f"M8[{unit}]")
-    periods = np.arange(ends[0], ends[1] + 1)
+    first, last = ts[[0, -1]].astype("M8[ms]").astype(f"M8[{unit}]").astype(np.int64)
+    periods = np.arange(first, last + 1).astype(f"M8[{unit}]")
     starts = np.searchsorted(ts, periods.astype("M8[ms]").astype(np.int64))
     stops = np.append(starts[1:], len(ts))
     traded = stops > starts

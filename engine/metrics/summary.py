@@ -227,5 +227,6 @@ def _reasons(measured: dict[str, Measured], prefix: str = "") -> Iterator[tuple[
 
 def _short_sample(n: int, periods: float) -> Iterator[RunWarning]:
     if n < periods:
-        message = f"{n} bars are less than a year of {periods:g}: annual figures are extrapolated"
+        bars = "1 bar is" if n == 1 else f"{n} bars are"
+        message = f"{bars} less than a year of {periods:g}: annual figures are extrapolated"
         yield RunWarning("short_sample", message)

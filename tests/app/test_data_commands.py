@@ -38,7 +38,7 @@ def test_import_reports_and_makes_it_runnable(studio: Studio, file: Path, tmp_pa
     ended = studio("import", file, "--calendar", "XNYS")
     assert ended.code == 0, ended.err
     assert "Imported ES 1d: 4 bars, 2024-01-02 to 2024-01-08." in ended.out
-    assert "of 5 rows, 1 dropped as exact duplicates; 1 after a gap." in ended.out
+    assert "of 5 rows, 1 dropped for repeating another row; 1 after a gap." in ended.out
     listed = json.loads(studio("datasets", "--json").out)["datasets"]
     assert [(info["provider"], info["symbol"]) for info in listed] == [
         ("local", "ES"),
@@ -48,7 +48,7 @@ def test_import_reports_and_makes_it_runnable(studio: Studio, file: Path, tmp_pa
     assert (listed[0]["bars"], listed[0]["calendar"]) == (4, "XNYS")
     assert listed[0]["quality"]["counts"] == {"exact_duplicate": 1, "gap": 1}
     table = studio("datasets").out
-    assert "XNYS; 1 dropped as exact duplicates; 1 after a gap" in table
+    assert "XNYS; 1 dropped for repeating another row; 1 after a gap" in table
     (tmp_path / "c.json").write_text('{"symbol": "ES", "plot": false}', encoding="utf-8")
     summary = json.loads(studio("run", "c.json", "--json", "--out", "r").out)
     assert (summary["n_bars"], summary["data_quality"]["gaps"]) == (4, 1)
@@ -69,7 +69,7 @@ def test_an_import_is_the_same_run_as_its_file(studio: Studio, file: Path) -> No
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (["--symbol", "a/b"], 2, "symbol: string should match pattern"),
+        (["--symbol", "a/b"], 2, "symbol: should be 1 to 64 letters (A to Z, a to z), digits"),
         (["--timeframe", "2d"], 2, "timeframe: should be '1m'"),
         (["--timeframe", "1h"], 3, "does not fit 1h"),
         (["--tz", "Mars/Olympus"], 2, "unknown time zone 'Mars/Olympus'"),
@@ -109,7 +109,7 @@ def test_listing_shows_problems(studio: Studio, tmp_path: Path) -> None:
     """A file dropped by hand that is refused is listed with its problem."""
     (tmp_path / "data/candles").mkdir(parents=True)
     (tmp_path / "data/candles/ES_1d.csv").write_text("nothing", encoding="utf-8")
-    assert "ES_1d.csv lacks the column" in " ".join(studio("datasets").out.split())
+    assert "ES_1d.csv lacks the columns" in " ".join(studio("datasets").out.split())
 
 
 def test_catalog_is_complete(studio: Studio) -> None:

@@ -485,7 +485,7 @@ def no_column(folder: Path) -> None:
         (changed, "metrics.json has been changed"),
         (lambda f: (f / "plot.txt").touch(), None),
         (lambda f: (f / "drawdown.parquet").unlink(), "drawdown.parquet is missing"),
-        (lambda f: (f / "fills.parquet").write_bytes(b"x"), "fills.parquet has 1 bytes instead of"),
+        (lambda f: (f / "fills.parquet").write_bytes(b"x"), "fills.parquet has 1 byte instead of"),
         (lambda f: (f / MANIFEST).unlink(), "manifest.json is missing"),
         (lambda f: (f / MANIFEST).write_bytes(b"{}"), "not the manifest of a run"),
         (linked, "equity.parquet cannot be read"),

@@ -22,7 +22,7 @@ def test_timeframe_is_told_by_the_bars(studio: Studio, candles: Path) -> None:
     summary = json.loads(studio("run", "--candles", plain, "--json", "--no-plot").out)
     assert (summary["symbol"], summary["timeframe"]) == ("TEST", "1d")
     named = studio("run", "--candles", plain, "--symbol", "X", "--timeframe", "1h")
-    assert (named.code, "bars are 1 days apart, which does not fit 1h" in named.err) == (3, True)
+    assert (named.code, "bars are 1 day apart, which does not fit 1h" in named.err) == (3, True)
 
 
 def test_a_configuration_for_a_file(studio: Studio, candles: Path, tmp_path: Path) -> None:

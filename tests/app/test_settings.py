@@ -81,6 +81,7 @@ def test_data_directory_is_the_platforms_by_default() -> None:
         ({"STUDIO_KERNEL": "fast"}, "", "setting kernel: should be 'auto' or 'interpreted'"),
         ({}, "max_bars = 0", "setting max_bars: should be greater than or equal to 1"),
         ({}, "max_bars = ", "settings.toml: cannot be read: it is not valid TOML"),
+        ({}, "#" * 65_537, "settings.toml: cannot be read: it is larger than 64 KiB"),
     ],
 )
 def test_bad_settings_are_named(

@@ -35,10 +35,10 @@ class Disk(FaultPoints):
         """Let commits succeed again."""
         self._faults["group_commit"] = []
 
-    def passing(self, point: str) -> None:
+    def passing(self, point: str, *actions: str) -> None:
         """Count, and do what was asked for."""
         self.tries += 1
-        super().passing(point)
+        super().passing(point, *actions)
 
 
 class Place:

@@ -166,7 +166,7 @@ def test_written_out_configuration_is_its_own_fixed_point() -> None:
 @pytest.mark.parametrize(
     ("raw", "field", "words"),
     [
-        ({"symbol": "a/b"}, "symbol", "match pattern"),
+        ({"symbol": "a/b"}, "symbol", "should be 1 to 64 letters (A to Z, a to z), digits, dots"),
         ({"symbol": 5}, "symbol", "valid string"),
         ({"timeframe": "2h"}, "timeframe", "should be '1m'"),
         ({"provider": "sampel"}, "provider", "did you mean 'sample'"),
@@ -174,7 +174,9 @@ def test_written_out_configuration_is_its_own_fixed_point() -> None:
         ({"seed": True}, "seed", "valid integer"),
         ({"seed": 20.0}, "seed", "valid integer"),
         ({"seed": "1"}, "seed", "valid integer"),
-        ({"start": "yesterday"}, "start", "not an ISO-8601"),
+        ({"start": "yesterday"}, "start", "not an ISO-8601 date or time, such as 2024-01-31 or"),
+        ({"start": "0999-12-31"}, "start", "should be a time from 1000-01-01 to 9000-01-01"),
+        ({"end": 221_845_392_000_001}, "end", "should be a time from 1000-01-01 to 9000-01-01"),
         ({"start": "2002-01-01", "end": "2001-01-01"}, "end", "later than start"),
         ({"start": 1.5}, "start", "valid integer"),
         ({"plot": 1}, "plot", "valid boolean"),

@@ -193,7 +193,7 @@ def test_cancel_at_the_moment_of_publishing(serve: Serve, monkeypatch: pytest.Mo
     server = serve()
     renamed, go_on = threading.Event(), threading.Event()
 
-    def passing(point: str) -> None:
+    def passing(point: str, *_: str) -> None:
         if point == "renamed":
             renamed.set()
             assert go_on.wait(10)

@@ -165,6 +165,25 @@ def test_a_full_disk_refuses_requests(serve: Start, action: str, words: str) -> 
     assert server.call("DELETE", f"/runs/{done['run_id']}").status == 204
 
 
+@pytest.mark.parametrize(("action", "words"), [("enospc", NO_SPACE), ("erofs", "read-only")])
+def test_no_space_to_queue(serve: Start, action: str, words: str) -> None:
+    """A run that cannot be written is refused with 507, and neither it nor its key is kept."""
+    server = serve(faults=f"queued:{action}:2-3")
+    done = server.completed()
+    key = {"Idempotency-Key": "k"}
+    for config in (FAST | {"seed": 5}, FAST | {"seed": 6}):
+        answer = server.call("POST", "/runs", config, key)
+        assert (answer.status, answer.code) == (507, "STORAGE_FULL")
+        assert answer.json["error"]["retryable"] is True
+        assert words in answer.json["error"]["message"]
+    assert [run["run_id"] for run in server.get("/runs").json["runs"]] == [done["run_id"]]
+    assert server.call("POST", "/runs", FAST).status == 200  # nothing is written for what is there
+    answer = server.call("POST", "/runs", FAST | {"seed": 5}, key)
+    assert (answer.status, answer.json["attempt"]) == (201, 1)
+    assert server.wait_for(answer.json["run_id"])["status"] == "completed"
+    assert_whole(server, answer.json["run_id"])
+
+
 def test_a_run_waits_for_the_disk(serve: Start) -> None:
     """A run at work goes on, nothing is told that is not stored, and then all of it is, in order."""
     server = serve()
@@ -297,12 +316,12 @@ class Moment:
         self._then = server.server._faults.passing
         server.server._faults.passing = self.passing
 
-    def passing(self, point: str) -> None:
+    def passing(self, point: str, *actions: str) -> None:
         """Do it."""
         if point == self._point and self._left:
             self._left -= 1
             self._action()
-        self._then(point)
+        self._then(point, *actions)
 
 
 @pytest.mark.parametrize("stays", [False, True])

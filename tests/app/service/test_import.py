@@ -129,11 +129,34 @@ def test_names_that_no_set_can_have(server: Server, candles: Path, path: str) ->
     assert list((server.data_dir / "candles").iterdir()) == []
 
 
+def test_what_is_wrong_with_a_name(server: Server, candles: Path) -> None:
+    """The answer names the part of the address that no set can have, and what is allowed there."""
+    text = candles.read_bytes()
+    error = put(server, text, path="/datasets/a%20b/1d").json["error"]
+    ((field, words),) = ((each["field"], each["message"]) for each in error["details"]["errors"])
+    assert (field, "digits, dots, dashes or underscores" in words) == ("symbol", True)
+    assert error["message"] == f"no data set can be called so: symbol: {words}"
+    error = put(server, text, path="/datasets/nul/2d").json["error"]
+    found = {each["field"]: each["message"] for each in error["details"]["errors"]}
+    assert found.keys() == {"symbol", "timeframe"}
+    assert found["symbol"].endswith("no device's name, such as nul")
+    assert found["timeframe"] == "should be one of 1m, 5m, 15m, 30m, 1h, 4h, 1d, 1w"
+
+
 def test_names_that_differ_in_case(server: Server, candles: Path) -> None:
     """Two sets whose names are one file on some systems cannot both be there."""
     assert put(server, candles.read_bytes()).status == 201
     answer = put(server, candles.read_bytes(), path="/datasets/Test/1d")
     assert (answer.status, "differs only in case" in answer.json["error"]["message"]) == (422, True)
+
+
+@pytest.mark.parametrize(
+    ("most", "words"), [(1024, "at most 1 KiB"), (1500, "at most 1,500 bytes")]
+)
+def test_how_large_a_file_may_be(serve: Serve, candles: Path, most: int, words: str) -> None:
+    """A file that is too large is told how large it may be, in the units of the settings."""
+    answer = put(serve(max_import_bytes=most), candles.read_bytes().ljust(most + 1))
+    assert (answer.code, answer.json["error"]["message"]) == ("PAYLOAD_TOO_LARGE", words)
 
 
 def test_caps(serve: Serve, candles: Path) -> None:

@@ -64,6 +64,17 @@ def test_what_is_no_preset(server: Server, body: Any) -> None:
     assert server.post("/presets", body).code == "INVALID_PARAM"
 
 
+def test_what_a_preset_may_be_called(server: Server) -> None:
+    """A name that is refused is told what is allowed, in words."""
+    for name in ("a b", "con", "", "x" * 65, 5):
+        found = faults(keep(server, name, {}))
+        assert found.keys() == {"name"}
+        assert found["name"].startswith("should be 1 to 64 letters (A to Z, a to z), digits")
+        assert found["name"].endswith("no device's name, such as nul")
+    answer = keep(server, "fine", {"symbol": "a b"})
+    assert "digits, dots, dashes or underscores" in faults(answer)["symbol"]
+
+
 def test_names_differ_in_more_than_case(server: Server) -> None:
     """A name that differs from another's in case alone is refused; names in paths are exact."""
     assert keep(server, "Mine", {}).status == 201

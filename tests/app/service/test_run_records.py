@@ -16,7 +16,7 @@ LONG = FAST | {"validation": {"permutation": {"n": 100_000}}}
 DETAIL = {
     "run_id", "hash", "status", "stage", "progress", "attempt", "queued_ts", "started_ts",
     "finished_ts", "error", "config", "metrics", "validation", "candle_digest", "code_version",
-    "manifest_hash", "symbol",
+    "manifest_hash", "symbol", "timeframe", "strategy",
 }  # fmt: skip
 NOBODY = "0123456789abcdef0123"
 

@@ -21,6 +21,23 @@ def test_a_run_from_post_to_artifacts(server: Server) -> None:
     assert events[-1].type == "completed"
 
 
+def test_what_a_run_is_of(server: Server) -> None:
+    """A run and its row name symbol, timeframe and strategy as its configuration does."""
+    plain = {"symbol": "SEED-1", "provider": "synthetic", "plot": False}
+    hourly = plain | {"timeframe": "1h", "strategy": {"name": "buy_and_hold"}}
+    wanted = {
+        server.post("/runs", plain).json["run_id"]: ("SEED-1", "1d", "dual_sma"),
+        server.post("/runs", hourly).json["run_id"]: ("SEED-1", "1h", "buy_and_hold"),
+    }
+    rows = {run["run_id"]: run for run in server.get("/runs").json["runs"]}
+    assert rows.keys() == wanted.keys()
+    for run_id, named in wanted.items():
+        run = server.wait_for(run_id)
+        assert named == tuple(run[name] for name in ("symbol", "timeframe", "strategy"))
+        assert named == tuple(rows[run_id][name] for name in ("symbol", "timeframe", "strategy"))
+        assert run["config"]["strategy"]["name"] == run["strategy"]
+
+
 def test_forty_at_once_make_one_run(server: Server) -> None:
     """Of forty identical requests at the same time one makes the run and the others find it."""
     body = {"symbol": "SPX", "provider": "sample", "plot": False}

@@ -12,7 +12,7 @@ def test_lists_runs_beside_the_server(server: Server, studio: Callable[..., Any]
     listed = studio("runs", "--data-dir", server.data_dir)
     assert (listed.code, listed.err) == (0, "")
     row = next(line for line in listed.out.splitlines() if bad["run_id"] in line)
-    assert row.split()[:4] == [bad["run_id"], "SPX", "completed", "100%"]
+    assert row.split()[:6] == [bad["run_id"], "SPX", "1d", "dual_sma", "completed", "100%"]
     assert f"{bad['metrics']['permutation_p_value']:.3f}" in row
     as_json = studio("runs", "--json", "--data-dir", server.data_dir)
     assert json.loads(as_json.out) == server.get("/runs").json

@@ -57,13 +57,16 @@ def test_a_late_cancel_does_not_meet_the_next_run(
 
 
 def test_a_row_that_cannot_be_read_does_not_stop_the_queue(serve: Serve) -> None:
-    """A queued run whose configuration is damaged fails; those behind it are run."""
+    """A queued run whose configuration is damaged fails; those behind it are run and listed."""
     server = serve(workers=1)
     blocking = server.new_run(seed=1, **SLOW)
     server.wait_for(blocking, "running")
     damaged, behind = server.new_run(seed=2), server.new_run(seed=3)
     change(server, "UPDATE runs SET config = 'x' WHERE run_id = ?", damaged)
     assert server.wait_for(behind)["status"] == "completed"
+    rows = {run["run_id"]: run for run in server.get("/runs").json["runs"]}
+    assert (rows[damaged]["timeframe"], rows[damaged]["strategy"]) == (None, None)
+    assert (rows[behind]["timeframe"], rows[behind]["strategy"]) == ("1d", "dual_sma")
     change(server, "UPDATE runs SET config = '{}' WHERE run_id = ?", damaged)
     run = server.get(f"/runs/{damaged}").json
     assert (run["status"], run["error"]["code"]) == ("failed", "INTERNAL_ERROR")

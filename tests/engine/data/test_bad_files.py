@@ -106,8 +106,8 @@ def test_nothing_in_it(content: bytes, words: str, refused: Refused) -> None:
         (b"\xff\xfe\x00", "is not a text file in UTF-16"),
         (b"\xff\xfeD\0a\0\x00\xd8", "is not a text file in UTF-16"),
         ("Date,Öffnung\n".encode("latin-1"), "is not a text file in UTF-8"),
-        (b"{}\n", "lacks the column time, open, high, low, close"),
-        (b"<html><body>404</body></html>\n", "lacks the column"),
+        (b"{}\n", "lacks the columns time, open, high, low, close"),
+        (b"<html><body>404</body></html>\n", "lacks the columns"),
     ],
 )  # fmt: skip
 def test_something_else(content: bytes, words: str, refused: Refused) -> None:
@@ -183,7 +183,7 @@ def test_long_line(row: int, n_bytes: int, end: bytes, refused: Refused) -> None
     """A line beyond the bound is refused by its row, however long it is."""
     content = HEADER + ROW * (row - 1) + ROW[:-1] + b"0" * n_bytes + b"\n" + ROW
     sentence = refused(content.replace(b"\n", end))
-    assert sentence.endswith(f"row {row} is longer than 65,536 bytes")
+    assert sentence.endswith(f"row {row} is longer than 64 KiB")
 
 
 def test_long_header(refused: Refused) -> None:

@@ -250,7 +250,13 @@ def test_told_timeframe(timeframe: str, tmp_path_factory: pytest.TempPathFactory
 
 
 @pytest.mark.parametrize(
-    ("steps", "words"), [([120_000] * 3, "2 minutes apart"), ([], "one bar does not tell")]
+    ("steps", "words"),
+    [
+        ([120_000] * 3, "bars are 2 minutes apart"),
+        ([1000] * 3, "bars are 1 second apart"),
+        ([129_600_000] * 3, "bars are 1.5 days apart"),
+        ([], "one bar does not tell"),
+    ],
 )
 def test_untold_timeframe(
     steps: list[int], words: str, tmp_path_factory: pytest.TempPathFactory

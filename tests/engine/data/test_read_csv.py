@@ -70,12 +70,12 @@ def test_unnamed_column_elsewhere(read: Read, csv_text: Text) -> None:
 @pytest.mark.parametrize(
     ("header", "words"),
     [
-        ("Open,High,Low,Close,Volume,Foo", "lacks the column time"),
-        ("Date,High,Low,Close,Volume,Foo", "lacks the column open"),
-        ("Date,Foo,High,Bar,Close,Volume", "lacks the column open, low"),
+        ("Open,High,Low,Close,Volume,Foo", "lacks the column time;"),
+        ("Date,High,Low,Close,Volume,Foo", "lacks the column open;"),
+        ("Date,Foo,High,Bar,Close,Volume", "lacks the columns open, low"),
         (
             "Day;Opening;Highest;Lowest;Last;Turnover",
-            "lacks the column time, open, high, low, close",
+            "lacks the columns time, open, high, low, close",
         ),
         ("Date,Open,OPEN,High,Low,Close", "two columns for open"),
         ("Date,Timestamp,Open,High,Low,Close", "two columns for time"),

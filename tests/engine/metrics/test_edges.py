@@ -138,6 +138,13 @@ def test_short_sample(n: int, account: Account, *, warned: bool) -> None:
     assert [warning.code for warning in metrics.warnings] == ["short_sample"] * warned
 
 
+@pytest.mark.parametrize(("n", "words"), [(1, "1 bar is less"), (2, "2 bars are less")])
+def test_short_sample_in_words(n: int, words: str, account: Account) -> None:
+    """The warning speaks of one bar in the singular."""
+    (warning,) = account([1.0] * n).warnings
+    assert warning.message.startswith(f"{words} than a year of 252")
+
+
 @pytest.mark.parametrize(
     ("close", "name", "want"),
     [

@@ -14,7 +14,7 @@ HOUR = 3_600_000
 
 def hourly(first: str, last: str, hours: range, timeframe: str = "1h") -> Candles:
     """Return hourly bars of the weekdays between two dates, at whole hours in UTC."""
-    days = np.arange(np.datetime64(first), np.datetime64(last) + 1)
+    days = np.arange(np.datetime64(first), np.datetime64(last) + np.timedelta64(1, "D"))
     weekdays = days[np.is_busday(days)].astype("M8[ms]").astype(np.int64)
     ts = (weekdays[:, None] + np.array([hour * HOUR for hour in hours])).reshape(-1)
     ones = np.ones(len(ts))

@@ -72,7 +72,7 @@ def long_times() -> bytes:
 BOMBS: dict[str, Callable[[], tuple[bytes, str]]] = {
     "4 GB of zeros": lambda: (many_times(bytes(64 * MB), 64), "not a CSV file"),
     "4 GB of lines": lambda: (many_times(b"\n" * 64 * MB, 64, HEADER), "more than 256 MiB"),
-    "4 GB in a line": lambda: (many_times(b"1" * 64 * MB, 64, HEADER), "longer than 65,536 bytes"),
+    "4 GB in a line": lambda: (many_times(b"1" * 64 * MB, 64, HEADER), "longer than 64 KiB"),
     "4 GB of a packed Parquet": lambda: (many_times(bytes(64 * MB), 64, b"PAR1"), "more than 256 MiB"),
     "packed twice": lambda: (gzip.compress(many_times(bytes(64 * MB), 64)), "gzip twice"),
     "packed ten times": lambda: (packed_often(10), "gzip twice"),

@@ -1,0 +1,33 @@
+"""How messages put counts, sizes and patterns to a person; light, so that a server may start."""
+
+# The name of a symbol: a file's name on every system.
+SYMBOL_PATTERN = r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9])?$"
+NAME_WORDS = (
+    "1 to 64 letters (A to Z, a to z), digits, dots, dashes or underscores, the first and the last "
+    "a letter or a digit"
+)
+PATTERNS = {SYMBOL_PATTERN: f"should be {NAME_WORDS}"}
+SIZES = ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"))
+
+
+def noun(n: float, what: str) -> str:
+    """Return the noun for so many; ``what`` is the one for one."""
+    return what if n == 1 else f"{what}s"
+
+
+def counted(n: int, what: str) -> str:
+    """Return a count with its noun: ``1 bar``, ``1,234 bars``."""
+    return f"{n:,} {noun(n, what)}"
+
+
+def size_in_words(n_bytes: int) -> str:
+    """Return a size as settings are written, ``256 MiB``; bytes where that would not be exact."""
+    for size, unit in SIZES:
+        if n_bytes >= size and n_bytes % size == 0:
+            return f"{n_bytes // size:,} {unit}"
+    return counted(n_bytes, "byte")
+
+
+def pattern_in_words(pattern: str) -> str:
+    """Return what a field with this pattern should be; of a plugin's own, the pattern itself."""
+    return PATTERNS.get(pattern, f"should match the pattern {pattern!r}")
