@@ -81,11 +81,16 @@ class Client:
 
     def put_file(self, path: str, query: Query, file: Path) -> Any:
         """Send a file and return what is answered; raises as ``get``, or OSError."""
-        with file.open("rb") as content:
-            size = str(os.fstat(content.fileno()).st_size)
+        with file.open("rb") as opened:
+            content = _Content(opened)
+            size = str(os.fstat(opened.fileno()).st_size)
             headers = {"Content-Type": "application/octet-stream", "Content-Length": size}
-            raw = self._bytes("PUT", path, query, content, headers)
-        return _read(raw)
+            try:
+                return _read(self._bytes("PUT", path, query, content, headers))
+            except GoneError:
+                if content.fault is not None:
+                    raise content.fault from None
+                raise
 
     def download(self, path: str) -> bytes:
         """Return what is at a path, whatever it is; raises as ``get``."""
@@ -94,16 +99,17 @@ class Client:
     def follow(self, run_id: str, after: int, stop: threading.Event) -> Iterator[dict[str, Any]]:
         """Yield a run's events after one until it has ended, through every lost connection.
 
-        A heartbeat is yielded too. Ends when ``stop`` is set, or the run is gone.
+        A heartbeat is yielded too. Ends when ``stop`` is set, or the run has ended or is gone; a
+        run that was started once more has an end in the middle, after which the stream goes on.
         """
-        pause = FIRST_PAUSE_S
+        pause, last = FIRST_PAUSE_S, ""
         while not stop.is_set():
             try:
                 for event in self._stream(run_id, after, stop):
-                    after, pause = event["seq"], FIRST_PAUSE_S
+                    after, pause, last = event["seq"], FIRST_PAUSE_S, event["type"]
                     yield event
-                    if event["type"] in ENDS:
-                        return
+                if last in ENDS:  # the server closes where there is no more
+                    return
             except RefusedError as fault:
                 if fault.status in {404, 409}:
                     return
@@ -162,14 +168,32 @@ class Client:
         connection = http.client.HTTPConnection(self._host, self._port, timeout=timeout)
         with contextlib.closing(connection):
             try:
-                connection.request(method, target, body, {**self._bearer, **(headers or {})})
+                # What is too large is refused, and the line closed, before all of it was sent.
+                with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                    connection.request(method, target, body, {**self._bearer, **(headers or {})})
                 answer = connection.getresponse()
-                refused = answer.read() if answer.status >= 400 else b""
+                refused = answer.read() if answer.status >= 400 else None
             except (OSError, http.client.HTTPException):
                 raise GoneError from None
-            if refused:
+            if refused is not None:
                 raise _refusal(answer.status, refused)
             yield answer
+
+
+class _Content:
+    """A file to be sent, which tells its own faults from those of the line."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self.fault: OSError | None = None
+
+    def read(self, size: int) -> bytes:
+        """Return the next bytes."""
+        try:
+            return self._file.read(size)
+        except OSError as fault:
+            self.fault = fault
+            raise
 
 
 def _read(raw: bytes) -> Any:

@@ -135,8 +135,10 @@ class Field:
         text = str(self.widget.get()).strip()  # type: ignore[attr-defined]  # the others all have it
         if self.choices:
             return self.choices.get(text, text)
-        if not text and (self._schema.get("nullable") or "end_of_day" in self._schema):
+        if not text and self._schema.get("nullable"):
             return None
+        if "end_of_day" in self._schema:  # 2010 is no number of milliseconds here
+            return text or None
         return _READERS.get(self.kind, _read_json)(text)
 
     def fill(self, value: Any) -> None:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from gui.client import Client, GoneError, RefusedError
 from gui.inbox import Inbox
+from gui.outside import show_outside
 from gui.state import State
 from gui.theme import Palette
 from gui.watcher import Watcher
@@ -28,13 +29,21 @@ class Panel:
     palette: Palette
     data_dir: Path
     notice: tk.StringVar = field(init=False)
+    is_complaint: bool = field(init=False, default=False)
+    dress_notice: Callable[[], None] = field(init=False, default=lambda: None)
 
     def __post_init__(self) -> None:
         self.notice = tk.StringVar(self.root)
 
-    def say(self, text: str) -> None:
+    def say(self, text: str, *, is_complaint: bool = False) -> None:
         """Show a sentence at the bottom of the window."""
+        self.is_complaint = is_complaint
+        self.dress_notice()
         self.notice.set(text)
+
+    def complain(self, text: str) -> None:
+        """Show there what has gone wrong."""
+        self.say(text, is_complaint=True)
 
     def ask(
         self,
@@ -43,7 +52,7 @@ class Panel:
         failed: Callable[[Exception], None] | None = None,
     ) -> None:
         """Do ``work`` on another thread, then ``then`` with what it gave; a failure is said."""
-        self.inbox.ask(work, then, failed or (lambda fault: self.say(in_words(fault))))
+        self.inbox.ask(work, then, failed or (lambda fault: self.complain(in_words(fault))))
 
     def load(self, topic: Any, path: str, key: str | None = None) -> None:
         """Ask the server for a topic anew."""
@@ -52,6 +61,16 @@ class Panel:
             self.state[topic] = answer if key is None else answer[key]
 
         self.ask(lambda: self.client.get(path), learn)
+
+    def show_folder(self, folder: Path) -> None:
+        """Show a folder in the system's file manager."""
+        failed = f"No file manager could be started. The folder is {folder}."
+        self.ask(lambda: show_outside(str(folder)), lambda _: None, lambda _: self.complain(failed))
+
+    def show_page(self, address: str) -> None:
+        """Show a page in the system's browser."""
+        failed = f"No browser could be started. The address is {address}."
+        self.ask(lambda: show_outside(address), lambda _: None, lambda _: self.complain(failed))
 
     def load_catalog(self) -> None:
         """Ask the server for the catalog, once."""
@@ -78,7 +97,9 @@ def fill_width(table: ttk.Treeview, name: str, least: int) -> None:
     """Let one column of a table have what the others leave of its width; Tk only widens them."""
 
     def fit(_: object) -> None:
-        others = sum(int(table.column(each, "width")) for each in table["columns"] if each != name)
+        shown = table["displaycolumns"]
+        names = table["columns"] if tuple(shown) == ("#all",) else shown
+        others = sum(int(table.column(each, "width")) for each in names if each != name)
         table.column(name, width=max(table.winfo_width() - others - 4, least))
 
     table.bind("<Configure>", fit, add=True)

@@ -3,6 +3,8 @@
 import tkinter as tk
 from tkinter import ttk
 
+from gui.window_system import name_of, wheel_notches
+
 WHEEL_EVENTS = ("<MouseWheel>", "<Button-4>", "<Button-5>")
 STEP = 3  # units of scrolling for a notch of the wheel
 
@@ -58,7 +60,7 @@ class Scroller(ttk.Frame):
         self.canvas.itemconfigure(self._window, width=event.width)
 
     def _wheel(self, event: "tk.Event[tk.Misc]") -> str:
-        up = event.num == 4 or event.delta > 0
+        turned = -STEP * wheel_notches(name_of(self), event.num, event.delta)
         if self.inside.winfo_height() > self.canvas.winfo_height():
-            self.canvas.yview_scroll(-STEP if up else STEP, "units")
+            self.canvas.yview_scroll(round(turned) or (turned > 0) - (turned < 0), "units")
         return "break"

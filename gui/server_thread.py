@@ -20,7 +20,8 @@ class ServerThread:
     def __init__(self, server: Server, died: Callable[[], None]) -> None:
         self._server = server
         self._died = died
-        self._loop = asyncio.new_event_loop()
+        # Windows' own kind of loop cannot wait for sockets, as Tornado's do.
+        self._loop: asyncio.AbstractEventLoop = asyncio.SelectorEventLoop()
         self._thread = threading.Thread(target=self._run, name="server", daemon=True)
         self._stopping = self._is_dead = False
         self._all_ended = True

@@ -173,7 +173,10 @@ def _set_tables(root: tk.Tk, style: ttk.Style, p: Palette) -> None:
         font="TkDefaultFont", padding=scaled(root, 2, 1),
     )  # fmt: skip
     style.map("Treeview.Heading", background=[("active", p.selected)])
-    style.map("Treeview", background=[("selected", p.selected)], foreground=[("selected", p.text)])
+    style.map(
+        "Treeview", background=[("selected", p.selected)], foreground=[("selected", p.text)],
+        bordercolor=[("focus", p.accent)],
+    )  # fmt: skip
     style.configure(
         "TNotebook", background=p.window, bordercolor=p.line, lightcolor=p.window,
         darkcolor=p.window, tabmargins=scaled(root, 2, 2, 2, 0),

@@ -16,6 +16,7 @@ LIVE = {"queued", "running", "cancelling"}
 BUSY_S, IDLE_S = 0.4, 2.0
 LISTED = 200
 KEPT_EVENTS = 10_000
+SETTLED_S = 0.15
 JOIN_S = 1.0  # a server that stops has closed its streams, and answers no more
 
 
@@ -56,14 +57,16 @@ class Watcher:
 
     def _list(self) -> None:
         while not self._closed.is_set():
+            runs, online = None, True
             try:
                 runs = self._client.get("/runs", {"limit": LISTED})["runs"]
-                online = True
-            except (GoneError, RefusedError):
-                runs, online = None, False
+            except RefusedError as fault:  # it is there, if it is not about to end
+                online = fault.code != "SHUTTING_DOWN"
+            except GoneError:
+                online = False
             except Exception as fault:  # noqa: BLE001  # told on Tk's thread; this one goes on
                 self._inbox.fail(fault)
-                runs, online = None, False
+                online = False
             self._inbox.put(lambda runs=runs, online=online: self._learn(runs, online))  # type: ignore[misc]
             busy = any(run["status"] in LIVE for run in runs or ())
             self._look.wait(BUSY_S if busy else IDLE_S)
@@ -73,6 +76,10 @@ class Watcher:
         self._state["online"] = online
         if runs is not None:
             self._state["runs"] = runs
+        if self._follower is not None and not self._follower.thread.is_alive():
+            followed = self._state.run(self._follower.run_id)
+            if followed is not None and followed["status"] in LIVE:  # it was started once more
+                self._follow(followed["run_id"])
 
     def _follow(self, run_id: str | None) -> None:
         self._leave()
@@ -93,7 +100,7 @@ class _Follower:
     """Follows one run; its events arrive together."""
 
     def __init__(self, client: Client, inbox: Inbox, state: State, run_id: str) -> None:
-        self._client, self._inbox, self._state, self._run_id = client, inbox, state, run_id
+        self._client, self._inbox, self._state, self.run_id = client, inbox, state, run_id
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._waiting: list[dict[str, Any]] = []
@@ -111,7 +118,11 @@ class _Follower:
             self._inbox.fail(fault)
 
     def _read(self) -> None:
-        for event in self._client.follow(self._run_id, 0, self._stop):
+        if self._stop.wait(
+            SETTLED_S
+        ):  # who goes through the runs with the keyboard opens no streams
+            return
+        for event in self._client.follow(self.run_id, 0, self._stop):
             if event["type"] == "heartbeat":
                 continue
             with self._lock:

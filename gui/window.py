@@ -1,8 +1,10 @@
 """The window: its parts and where they stand."""
 
 import logging
+import time
 import tkinter as tk
 from collections.abc import Callable, Mapping
+from importlib.resources import files
 from tkinter import ttk
 from types import TracebackType
 from typing import Any
@@ -14,6 +16,7 @@ from gui.panel import Panel
 from gui.panels.bottom_bar import BottomBar
 from gui.panels.data import DataPart
 from gui.panels.new_run import NewRunPart
+from gui.panels.pane import label_that_wraps
 from gui.panels.results import ResultsPart
 from gui.panels.runs import RunsPart
 from gui.panels.top_bar import TopBar
@@ -24,6 +27,12 @@ from gui.window_system import name_of, shortcut_key
 
 # In points: 1024 × 640 and 1280 × 800 pixels on a screen of 96 to the inch.
 LEAST, USUAL = (768, 480), (960, 600)
+ICONS = tuple(f"studio-{size}.png" for size in (256, 48, 32, 16))
+LOOK_AGAIN_S = 1.0
+ENDED = (
+    "The server has ended by itself. Quit and start Studio again: what ran goes on then. "
+    "The log says why."
+)
 log = logging.getLogger("studio.panel")
 
 
@@ -40,8 +49,14 @@ class Window:
     ) -> None:
         self.root = root
         self._closed = False
+        self._looked = 0.0
         self.log_file = settings.data_dir / "logs" / "studio.log"
         root.title("Studio")
+        self._icons = [
+            tk.PhotoImage(master=root, data=(files("assets") / "icon" / name).read_bytes())
+            for name in ICONS
+        ]
+        root.iconphoto(True, *self._icons)  # noqa: FBT003  # of its dialogs too
         root.minsize(*_fitting(root, LEAST))
         root.geometry("{}x{}".format(*_fitting(root, USUAL)))
         root.report_callback_exception = self._tell_of_fault
@@ -55,6 +70,7 @@ class Window:
         self.bottom_bar.pack(side="bottom", fill="x")
         self._lay_out()
         self._bind_keys(quit_program)
+        self.bottom_bar.lift()  # where it stands is where the keyboard comes to it
 
     def _lay_out(self) -> None:
         sides = ttk.PanedWindow(self.root, orient="horizontal")
@@ -79,6 +95,8 @@ class Window:
         self.root.bind_all(f"<{control}-q>", lambda _: quit_program())  # in dialogs too
         self.root.bind(f"<{control}-o>", lambda _: self.data.choose_file())
         self.root.bind(f"<{control}-Return>", lambda _: self.new_run.start())
+        # The arrow keys move from the row that has the focus, of which there is none at first.
+        self.root.bind_class("Treeview", "<FocusIn>", _begin_at_a_row, add="+")
         for kind in ("TButton", "TCheckbutton"):
             self.root.bind_class(kind, "<Return>", lambda event: event.widget.invoke())
             # Else Return with a key held would press the button too that has the focus.
@@ -89,8 +107,24 @@ class Window:
         self.panel.inbox.start()
         self.panel.watcher.start()
         self.panel.load_catalog()
+        self._look_again()
+        self.panel.state.on("online", lambda online: self._come_back() if online else None)
+        self.root.bind("<FocusIn>", self._return_here, add="+")
+
+    def _look_again(self) -> None:
+        """Ask for what others may have changed: files put into the folder, another client."""
+        self._looked = time.monotonic()
         self.panel.load("datasets", "/datasets", "datasets")
         self.panel.load("presets", "/presets", "presets")
+
+    def _return_here(self, event: "tk.Event[tk.Misc]") -> None:
+        if event.widget is self.root and time.monotonic() - self._looked > LOOK_AGAIN_S:
+            self._look_again()
+
+    def _come_back(self) -> None:
+        if not self.panel.state["catalog"]:
+            self.panel.load_catalog()
+        self._look_again()
 
     def close(self) -> bool:
         """Stop the panel's threads once the server has stopped; tell whether they have ended."""
@@ -98,10 +132,25 @@ class Window:
         all_ended = self.panel.watcher.close()
         return self.panel.inbox.close() and all_ended
 
-    def warn(self, text: str) -> None:
-        """Show a sentence above everything else, for good."""
-        banner = ttk.Label(self.root, style="Error.TLabel", text=text, padding=pixels(self.root, 6))
+    def warn_of_the_end(self) -> None:
+        """Say above everything else, for good, that the server has ended by itself."""
+        banner = ttk.Frame(self.root, padding=pixels(self.root, 6))
+        button = ttk.Button(
+            banner, text="Open log folder", style="Compact.TButton",
+            command=lambda: self.panel.show_folder(self.log_file.parent),
+        )  # fmt: skip
+        button.pack(side="right", anchor="n")
+        self.warning = label_that_wraps(banner, style="Error.TLabel", text=ENDED)
+        self.warning.pack(side="left", fill="x", expand=True)
         banner.pack(side="top", fill="x", before=self.top_bar)
+
+    def say_farewell(self, text: str) -> None:
+        """Show a sentence in place of the window, which is gone, until the program has ended."""
+        sheet = tk.Toplevel(self.root, background=self.panel.palette.window)
+        sheet.title("Studio")
+        ttk.Label(sheet, text=text, padding=pixels(sheet, 14)).pack()
+        sheet.geometry(f"+{self.root.winfo_rootx()}+{self.root.winfo_rooty()}")
+        sheet.update()
 
     def show(self) -> None:
         """Bring the window to the front."""
@@ -129,6 +178,14 @@ class Window:
         log.error("an error in the panel", exc_info=(kind, fault, trace))
         if not self._closed:
             self.panel.say(f"An error in the panel; {self.log_file} says more.")
+
+
+def _begin_at_a_row(event: "tk.Event[tk.Misc]") -> None:
+    table = event.widget
+    assert isinstance(table, ttk.Treeview)
+    rows = table.get_children()
+    if rows and not table.focus():
+        table.focus(next(iter(table.selection()), rows[0]))
 
 
 def _fitting(root: tk.Tk, size: tuple[int, int]) -> tuple[int, int]:

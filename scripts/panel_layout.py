@@ -10,6 +10,7 @@ from gui.theme import contrast
 LEAST_CONTRAST = 4.5
 SLACK_PX = 1
 HEADING_PX = 10  # what a table keeps free around a heading
+INDENT_PX = 20  # of a row in a tree, with its mark
 # What shows a part of itself where it has to, by scrolling.
 SCROLLING = (ttk.Treeview, tk.Text, tk.Canvas, ttk.Entry, ttk.Scrollbar)
 GROUNDS = {
@@ -31,7 +32,7 @@ def faults_of(root: tk.Misc) -> list[str]:
     root.update_idletasks()
     found: list[str] = []
     for widget in mapped(root):
-        found += _outside(widget) + _cut_off(widget) + _faint(widget)
+        found += _outside(widget) + _cut_off(widget) + _faint(widget) + _squeezed_out(widget)
         if isinstance(widget, ttk.Treeview):
             found += _table(widget)
     return found
@@ -67,6 +68,15 @@ def _outside(widget: tk.Misc) -> list[str]:
     return [] if inside else [f"{_said(widget)} reaches out of its {parent.winfo_class()}"]
 
 
+def _squeezed_out(parent: tk.Misc) -> list[str]:
+    """Return which children of a widget the packer shows no longer, for want of room."""
+    return [
+        f"{_said(child)} has found no room in its {parent.winfo_class()}"
+        for child in parent.winfo_children()
+        if child.winfo_manager() == "pack" and not child.winfo_ismapped()
+    ]
+
+
 def _cut_off(widget: tk.Misc) -> list[str]:
     if isinstance(widget, SCROLLING) or widget.winfo_children():
         return []
@@ -88,7 +98,8 @@ def _table(table: ttk.Treeview) -> list[str]:
     found = []
     style = ttk.Style()
     tree = "tree" in str(table["show"])
-    columns = [*(["#0"] if tree else []), *table["columns"]]
+    shown = tuple(table["displaycolumns"])
+    columns = [*(["#0"] if tree else []), *(table["columns"] if shown == ("#all",) else shown)]
     head = font.Font(root=table, font=style.lookup("Treeview.Heading", "font") or "TkHeadingFont")
     body = font.Font(root=table, font=style.lookup("Treeview", "font") or "TkDefaultFont")
     for column in columns:
@@ -97,17 +108,25 @@ def _table(table: ttk.Treeview) -> list[str]:
         needed = head.measure(title) + HEADING_PX
         if title and needed > width:
             found.append(f"the heading {title!r} has {width} of {needed} pixels")
-        for row in table.get_children()[:20]:
-            if column != "#0" and table.bbox(row, column):
-                text = str(table.set(row, column))
-                if body.measure(text) + 6 > width:
-                    found.append(
-                        f"the cell {text!r} has {width} of {body.measure(text) + 6} pixels"
-                    )
+        for depth, row in _rows(table):
+            if not table.bbox(row, column):
+                continue
+            aside = INDENT_PX * (depth + 1) if column == "#0" else 0
+            text = str(table.item(row, "text") if column == "#0" else table.set(row, column))
+            if body.measure(text) + aside + 6 > width:
+                needed = body.measure(text) + aside + 6
+                found.append(f"the cell {text!r} has {width} of {needed} pixels")
     whole = sum(int(table.column(column, "width")) for column in columns)
     if whole > table.winfo_width() + SLACK_PX and not str(table["xscrollcommand"]):
         found.append(f"a table with {columns[0]} has {table.winfo_width()} of {whole} pixels")
     return found
+
+
+def _rows(table: ttk.Treeview, parent: str = "", depth: int = 0) -> Iterator[tuple[int, str]]:
+    """Yield the first rows of a table, how deep they lie, and what is in them."""
+    for row in table.get_children(parent)[:20]:
+        yield depth, row
+        yield from _rows(table, row, depth + 1)
 
 
 def _faint(widget: tk.Misc) -> list[str]:
@@ -137,14 +156,11 @@ def _colors(widget: tk.Misc) -> Iterator[tuple[str, str, str]]:
                 f"row {state}",
                 *_pair(widget, style.lookup("Treeview", "foreground", state), ground),
             )
-            for row in widget.get_children()[:200]:
+            for _, row in _rows(widget):
                 for tag in widget.item(row, "tags"):
                     color = str(widget.tag_configure(str(tag), "foreground"))
                     if color:
-                        yield (
-                            str(tag),
-                            *_pair(widget, color, style.lookup("Treeview", "background")),
-                        )
+                        yield f"{tag} {state}", *_pair(widget, color, ground)
         heading = "Treeview.Heading"
         yield (
             "heading",

@@ -8,9 +8,6 @@ Needs Xvfb. Exits 1 where something is cut off, lies outside of its place, or is
 import argparse
 import contextlib
 import gc
-import os
-import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -29,6 +26,7 @@ from gui.panels.settings import SettingsDialog
 from gui.server_thread import ServerThread
 from gui.window import Window
 from scripts.panel_layout import faults_of
+from scripts.screen import screen
 
 WAIT_S = 120.0
 SETTLE_S = 0.25  # the chart is drawn once its size has been the same for a moment
@@ -157,27 +155,6 @@ STATES: dict[str, Callable[[Scene], None]] = {
 
 
 @contextlib.contextmanager
-def screen() -> Iterator[None]:
-    """Have a screen in memory, large enough for every look."""
-    program = shutil.which("Xvfb")
-    if program is None:
-        raise SystemExit("the pictures need Xvfb")
-    reading, writing = os.pipe()
-    command = [program, "-displayfd", str(writing), "-screen", "0", "2560x1600x24"]
-    started = subprocess.Popen(
-        [*command, "-nolisten", "tcp", "-noreset"], pass_fds=[writing], stderr=subprocess.DEVNULL
-    )
-    os.close(writing)
-    with os.fdopen(reading) as told:
-        os.environ["DISPLAY"] = f":{told.readline().strip()}"
-    try:
-        yield
-    finally:
-        started.terminate()
-        started.wait()
-
-
-@contextlib.contextmanager
 def scene(look: Look) -> Iterator[Scene]:
     """Have the program with an empty data directory, looking as asked for."""
     with tempfile.TemporaryDirectory() as data_dir:
@@ -232,7 +209,7 @@ def main(arguments: list[str] | None = None) -> int:
     said.out.mkdir(parents=True, exist_ok=True)
     gc.disable()  # a Tk object must not be collected on another thread
     amiss = 0
-    with screen():
+    with screen("2560x1600"):
         for name in said.look:
             with scene(LOOKS[name]) as made:
                 for state in said.state:

@@ -7,9 +7,9 @@ from pathlib import Path
 from tkinter import filedialog, ttk
 from typing import Any
 
-from gui.folders import show_folder
 from gui.panel import Panel
 from gui.panels.pane import label_that_wraps
+from gui.saving import write_whole
 from gui.theme import pixels, scaled
 from gui.watcher import LIVE
 
@@ -24,6 +24,7 @@ class BottomBar(ttk.Frame):
     def __init__(self, parent: tk.Misc, panel: Panel, use: Callable[[str], None]) -> None:
         super().__init__(parent, padding=scaled(parent, 6, 4))
         self._panel = panel
+        self._live: set[str] = set()
         notice = label_that_wraps(self, textvariable=panel.notice, style="Muted.TLabel")
         notice.pack(side="bottom", fill="x", pady=(pixels(self, 3), 0))
         self.words = ttk.Label(self, text=IDLE)
@@ -32,17 +33,34 @@ class BottomBar(ttk.Frame):
         self.progress.pack(side="left", padx=pixels(self, 5))
         self.cancel = self._button("Cancel run", self._cancel)
         self.cancel.pack(side="left")
-        self.report = self._button("Save report…", self._save_report)
+        # As the keyboard goes through them, from left to right.
         self.copy_id = self._button("Copy run id", self._copy_id)
         self.folder = self._button("Open folder", self._open_folder)
+        self.report = self._button("Save report…", self._save_report)
         self.use = self._button(
             "Use this configuration", lambda: use(self._panel.state["selected"])
         )
         for button in (self.use, self.report, self.folder, self.copy_id):
             button.pack(side="right", padx=(pixels(self, 4), 0))
+        panel.dress_notice = lambda: self._dress_notice(notice)
         panel.state.on("runs", lambda _: self._show())
+        panel.state.on("runs", self._tell_of_ends)
         panel.state.on("selected", lambda _: self._show())
         self._show()
+
+    def _dress_notice(self, notice: ttk.Label) -> None:
+        notice.configure(style="Error.TLabel" if self._panel.is_complaint else "Muted.TLabel")
+
+    def _tell_of_ends(self, runs: list[Mapping[str, Any]]) -> None:
+        """Say how the run has ended that was at work when last seen."""
+        for run in runs:
+            if run["run_id"] in self._live and run["status"] not in LIVE:
+                name = f"{run['symbol']} {run['timeframe']}"
+                if run["status"] == "failed":
+                    self._panel.complain(f"{name} has failed: {run['error']['message']}.")
+                else:
+                    self._panel.say(f"{name} is {run['status']}.")
+        self._live = {run["run_id"] for run in runs if run["status"] in LIVE}
 
     def _button(self, text: str, command: Callable[[], None]) -> ttk.Button:
         return ttk.Button(self, text=text, style="Compact.TButton", command=command)
@@ -84,8 +102,7 @@ class BottomBar(ttk.Frame):
 
     def _open_folder(self) -> None:
         """Show the run's artifacts in the file manager."""
-        folder = self._panel.data_dir / "runs" / self._panel.state["selected"]
-        self._panel.ask(lambda: show_folder(folder), lambda _: None)
+        self._panel.show_folder(self._panel.data_dir / "runs" / self._panel.state["selected"])
 
     def _copy_id(self) -> None:
         self._panel.root.clipboard_clear()
@@ -103,8 +120,8 @@ class BottomBar(ttk.Frame):
     def save_report(self, run_id: str, file: Path) -> None:
         """Write a run's report into a file."""
 
-        def work() -> int:
-            return file.write_bytes(self._panel.client.download(f"/runs/{run_id}/report"))
+        def work() -> None:
+            write_whole(file, self._panel.client.download(f"/runs/{run_id}/report"))
 
         self._panel.ask(work, lambda _: self._panel.say(f"The report is in {file.name}."))
 
@@ -123,4 +140,9 @@ def _time_left(run: Mapping[str, Any]) -> str:
         return ""
     spent = time.time() - run["started_ts"] / 1000
     seconds = round(spent * (1 - run["progress"]) / run["progress"])
-    return f", {seconds} s left" if seconds else ""
+    if seconds < 1:  # or the clock was set back
+        return ""
+    if seconds < 100:
+        return f", {seconds} s left"
+    minutes = round(seconds / 60)
+    return f", {minutes} min left" if minutes < 100 else f", {minutes / 60:.1f} h left"

@@ -4,16 +4,20 @@ What is seen is a stretch of time; all three parts show it and fit their heights
 closer, turn the wheel, or use the buttons and keys.
 """
 
+import io
 import tkinter as tk
 from pathlib import Path
 from tkinter import filedialog, ttk
 from typing import TYPE_CHECKING
 
 from gui.client import Client
-from gui.panel import Panel, in_words
+from gui.panel import Panel
 from gui.panels.chart_data import Chart, read_chart, said_at
 from gui.panels.pane import Pane, Run
+from gui.saving import write_whole
+from gui.scrolling import WHEEL_EVENTS
 from gui.theme import pixels
+from gui.window_system import name_of, wheel_notches
 
 if TYPE_CHECKING:
     from gui.panels.chart_parts import ChartParts
@@ -21,6 +25,7 @@ if TYPE_CHECKING:
 
 CLOSER, FARTHER, ASIDE = 0.6, 1 / 0.6, 0.25
 LEAST_DRAG_PX = 6
+KINDS = ("png", "svg", "pdf")
 HINT = "Drag to zoom, Shift-drag to move."
 
 
@@ -102,22 +107,28 @@ class ChartPane(Pane):
         self.look_at(start + aside, stop + aside)
 
     def save(self, file: Path) -> None:
-        """Write what is seen into a file: PNG, or SVG or PDF where its name says so."""
+        """Write what is seen into a file: PNG, SVG or PDF, as its name says."""
         assert self.picture is not None
-        self.picture.figure.savefig(file, dpi=2 * self.picture.figure.dpi)
+        kind = file.suffix.lower().removeprefix(".")
+        if kind not in KINDS:
+            self.panel.complain(
+                f"A picture can be {', '.join(map(str.upper, KINDS))}: end its name so."
+            )
+            return
+        drawn = io.BytesIO()  # the drawing belongs to Tk's thread, a slow disk does not
+        self.picture.figure.savefig(drawn, format=kind, dpi=2 * self.picture.figure.dpi)
+        self.panel.ask(
+            lambda: write_whole(file, drawn.getvalue()),
+            lambda _: self.panel.say(f"The picture is in {file.name}."),
+        )
 
     def _save(self) -> None:
         chosen = filedialog.asksaveasfilename(
             parent=self, defaultextension=".png", initialfile="chart.png",
-            filetypes=[("PNG picture", "*.png"), ("SVG drawing", "*.svg")],
+            filetypes=[(f"{kind.upper()} picture", f"*.{kind}") for kind in KINDS],
         )  # fmt: skip
         if chosen:
-            try:
-                self.save(Path(chosen))
-            except OSError as fault:
-                self.panel.say(in_words(fault))
-            else:
-                self.panel.say(f"The picture is in {Path(chosen).name}.")
+            self.save(Path(chosen))
 
     def _make_picture(self) -> "Picture":
         from gui.panels.picture import Picture  # noqa: PLC0415  # imported by ``read``
@@ -132,11 +143,9 @@ class ChartPane(Pane):
             ("<Double-Button-1>", lambda _: self.show_all()),
             ("<Motion>", self._point),
             ("<Leave>", lambda _: self.pointed.configure(text=HINT)),
-            ("<MouseWheel>", lambda event: self._wheel(event, event.delta > 0)),
-            ("<Button-4>", lambda event: self._wheel(event, nearer=True)),
-            ("<Button-5>", lambda event: self._wheel(event, nearer=False)),
-            ("<plus>", lambda _: self.zoom(CLOSER)),
-            ("<minus>", lambda _: self.zoom(FARTHER)),
+            *((event, self._wheel) for event in WHEEL_EVENTS),
+            *((f"<{key}>", lambda _: self.zoom(CLOSER)) for key in ("plus", "equal", "KP_Add")),
+            *((f"<{key}>", lambda _: self.zoom(FARTHER)) for key in ("minus", "KP_Subtract")),
             ("<Left>", lambda _: self.move(-ASIDE)),
             ("<Right>", lambda _: self.move(ASIDE)),
             ("<Home>", lambda _: self.show_all()),
@@ -188,8 +197,10 @@ class ChartPane(Pane):
         if not moves and abs(event.x - x) >= LEAST_DRAG_PX:
             self.look_at(*sorted((self._day(x), self._day(event.x))))
 
-    def _wheel(self, event: "tk.Event[tk.Misc]", nearer: bool) -> None:  # noqa: FBT001  # which way
-        self.zoom(CLOSER if nearer else FARTHER, self._day(event.x))
+    def _wheel(self, event: "tk.Event[tk.Misc]") -> None:
+        self.zoom(
+            CLOSER ** wheel_notches(name_of(self), event.num, event.delta), self._day(event.x)
+        )
 
     def _point(self, event: "tk.Event[tk.Misc]") -> None:
         if self.chart is not None and self._parts is not None:

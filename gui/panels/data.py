@@ -8,7 +8,6 @@ from tkinter import filedialog, ttk
 from typing import Any
 from urllib.parse import quote
 
-from gui.folders import show_folder
 from gui.panel import Panel, fill_width, in_words, scrolled
 from gui.panels.import_dialog import ImportDialog
 from gui.theme import pixels, scaled
@@ -19,7 +18,12 @@ COLUMNS = {
     "bars": ("Bars", 38),
     "range": ("Range (UTC)", 134),
 }
-KINDS = [("Candles", "*.csv *.tsv *.txt *.gz *.parquet *.pq"), ("All files", "*")]
+ENDINGS = ("csv", "tsv", "txt", "gz", "parquet", "pq")
+# X11's dialog tells capitals apart.
+KINDS = [
+    ("Candles", " ".join(f"*.{each}" for ending in ENDINGS for each in (ending, ending.upper()))),
+    ("All files", "*"),
+]
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -36,6 +40,7 @@ class DataPart(ttk.Labelframe):
         self.dialog: ImportDialog | None = None
         self.table: ttk.Treeview = scrolled(self, self._make_table)
         self.table.bind("<<TreeviewSelect>>", lambda _: self._select())
+        self.table.bind("<ButtonRelease-1>", self._click)
         row = ttk.Frame(self)
         row.pack(fill="x", pady=(4, 0))
         self.import_button = ttk.Button(row, text="Import candles…", command=self.choose_file)
@@ -77,7 +82,14 @@ class DataPart(ttk.Labelframe):
             wanted, self._awaited = [self._awaited], None
         self.table.selection_set(wanted)
         for key in wanted:
+            self.table.focus(key)
             self.table.see(key)
+
+    def _click(self, event: "tk.Event[tk.Misc]") -> None:
+        """Take the data set that is clicked, also if it was the last one that was taken."""
+        if self.table.identify_row(event.y) in self.table.selection():
+            self._told = None
+            self._select()
 
     def _select(self) -> None:
         for key in self.table.selection():
@@ -144,13 +156,15 @@ class DataPart(ttk.Labelframe):
     def _imported(self, found: Mapping[str, Any], dialog: ImportDialog | None) -> None:
         if dialog is not None:
             dialog.destroy()
-        self._panel.say(f"Imported {found['symbol']} {found['timeframe']}: {found['bars']:,} bars.")
+        instead = ", in place of the one before" if _key(found) in self._sets else ""
+        name = f"{found['symbol']} {found['timeframe']}"
+        self._panel.say(f"Imported {name}: {found['bars']:,} bars{instead}.")
         self._say(words_of(found, self._row_findings()), is_bad=False)
         self._awaited, self._told = _key(found), None
         self._panel.load("datasets", "/datasets", "datasets")
 
     def _refused(self, fault: Exception, dialog: ImportDialog | None) -> None:
-        self._panel.say("Nothing was imported.")
+        self._panel.complain("Nothing was imported.")
         if dialog is not None and dialog.winfo_exists():
             dialog.refuse(fault)
         else:
@@ -159,12 +173,8 @@ class DataPart(ttk.Labelframe):
     def open_folder(self) -> None:
         """Show the folder of candles, into which files can be dropped too."""
         folder = self._panel.data_dir / "candles"
-        failed = f"No file manager could be started. The folder is {folder}."
-        self._panel.ask(
-            lambda: show_folder(folder),
-            lambda _: None,
-            lambda _: self._panel.say(failed),
-        )
+        folder.mkdir(parents=True, exist_ok=True)
+        self._panel.show_folder(folder)
 
 
 def _key(found: Mapping[str, Any]) -> str:

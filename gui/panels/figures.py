@@ -1,13 +1,14 @@
 """Numbers as a person reads them, and why there is none."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 NOTHING = "–"
 HUGE = 1e15
 DAY_MS = 86_400_000
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def reason_in_words(reasons: Mapping[str, str], reason: str | None) -> str:
@@ -35,7 +36,7 @@ def metric(known: Mapping[str, Any] | None, value: float | None, why: str = "und
 def moment(ts_ms: float) -> str:
     """Return a time as a day, with hours and minutes where it is not midnight, in UTC."""
     form = "%Y-%m-%d %H:%M" if int(ts_ms) % DAY_MS else "%Y-%m-%d"
-    return datetime.fromtimestamp(int(ts_ms) / 1000, UTC).strftime(form)
+    return (EPOCH + timedelta(milliseconds=int(ts_ms))).strftime(form)
 
 
 def price(value: float) -> str:

@@ -31,6 +31,8 @@ class LogPane(ttk.Frame):
         self._head = ttk.Label(self, text=head, style="Muted.TLabel", font="TkFixedFont")
         self._head.pack(side="top", fill="x", padx=pixels(parent, 6), pady=(pixels(parent, 4), 0))
         self.text: tk.Text = scrolled(self, self._make_text)
+        # X11 gives the keyboard to no text that is only read; whoever copies from it needs it.
+        self.text.bind("<Button-1>", lambda _: self.text.focus_set(), add="+")
         self._dress(panel.palette)
         self.bind("<<ThemeChanged>>", lambda _: self._dress(panel.palette))
         panel.state.on("events", self._show)
@@ -41,6 +43,7 @@ class LogPane(ttk.Frame):
         return tk.Text(
             parent, wrap="none", state="disabled", font="TkFixedFont", relief="flat",
             borderwidth=0, height=4, width=20, padx=pixels(parent, 6), pady=pixels(parent, 4),
+            takefocus=True,
         )  # fmt: skip
 
     def _dress(self, palette: Palette) -> None:

@@ -10,10 +10,11 @@ from urllib.parse import quote
 
 from gui.client import FieldFault, RefusedError
 from gui.forms import Look, show_faults
+from gui.hint import Hint
 from gui.panel import Panel, in_words
 from gui.panels.run_form import RunForm
 from gui.scrolling import Scroller
-from gui.theme import pixels, scaled
+from gui.theme import scaled
 
 NO_SYMBOL = "choose a data set, or import candles first"
 
@@ -29,7 +30,7 @@ class NewRunPart(ttk.Labelframe):
         self._make_bottom()
         self.scroller = Scroller(self, panel.palette.window)
         self.scroller.pack(side="top", fill="both", expand=True, pady=(4, 0))
-        self.form = RunForm(self.scroller.inside, Look(panel.palette, self._hint_text))
+        self.form = RunForm(self.scroller.inside, Look(panel.palette, self._hint.say))
         self.form.pack(fill="both", expand=True)
         for part in (self.form.strategy, self.form.risk, self.form.slippage):
             part.rebuilt = self.scroller.adopt
@@ -68,15 +69,8 @@ class NewRunPart(ttk.Labelframe):
             row, text="Start", style="Accent.TButton", command=self.start
         )
         self.start_button.pack(side="right", fill="x", expand=True)
-        self._hint = ttk.Label(
-            self, style="Muted.TLabel", wraplength=pixels(self, 255), justify="left", anchor="nw"
-        )
+        self._hint = Hint(self, 255)
         self._hint.pack(side="bottom", fill="x", pady=(4, 0))
-        self._hint_text("")
-
-    def _hint_text(self, text: str) -> None:
-        """Show what may stand in the field in use; always two lines high, so that nothing jumps."""
-        self._hint.configure(text=text + "\n" * (len(text) < 40))
 
     # What is known
 
@@ -177,8 +171,8 @@ class NewRunPart(ttk.Labelframe):
             what = words.get(answer["status"], f"was there already and is {answer['status']}")
             self._panel.say(f"This very run {what}: nothing is computed twice.")
         else:
-            again = "again " if answer["attempt"] > 1 else ""
-            self._panel.say(f"The run has been {again}put in the queue.")
+            again = " again" if answer["attempt"] > 1 else ""
+            self._panel.say(f"The run has been put in the queue{again}.")
 
     def _refused(self, fault: Exception, outcome: str) -> None:
         self._enable()
@@ -188,16 +182,16 @@ class NewRunPart(ttk.Labelframe):
         if faults:
             self._show_faults(faults, outcome)
         else:
-            self._panel.say(f"{outcome}: {in_words(fault)}")
+            self._panel.complain(f"{outcome}: {in_words(fault)}")
 
     def _show_faults(self, faults: list[FieldFault], outcome: str = "") -> None:
         """Show faults at their fields, the first of them in sight, and say what has no field."""
         first, others = show_faults(self.form.by_path(), faults)
         if others:
             told = "; ".join(f"{each.field}: {each.message}" for each in others)
-            self._panel.say(f"{outcome}: {told}.")
+            self._panel.complain(f"{outcome}: {told}.")
         elif faults:
-            self._panel.say(f"{outcome}: see the words in red.")
+            self._panel.complain(f"{outcome}: see the words in red.")
         if first is not None:
             self.scroller.show(first.problem)
             self.scroller.show(first.widget)
@@ -222,10 +216,11 @@ class NewRunPart(ttk.Labelframe):
         name = self.presets.get().strip()
         body = {"name": name, "config": self.configuration()}
         self._show_faults([])
+        instead = ", in place of the one before" if name in self._names() else ""
 
         def saved(_: Any) -> None:
             self._panel.load("presets", "/presets", "presets")
-            self._panel.say(f"Saved as the preset {name}.")
+            self._panel.say(f"Saved as the preset {name}{instead}.")
 
         self._panel.ask(
             lambda: self._panel.client.post("/presets", body),
@@ -241,7 +236,12 @@ class NewRunPart(ttk.Labelframe):
             self.presets.set("")
             self._panel.say(f"The preset {name} is deleted.")
 
-        self._panel.ask(lambda: self._panel.client.delete(f"/presets/{quote(name)}"), deleted)
+        def failed(fault: Exception) -> None:
+            self._panel.load("presets", "/presets", "presets")  # another client may have deleted it
+            self._panel.complain(in_words(fault))
+
+        path = f"/presets/{quote(name)}"
+        self._panel.ask(lambda: self._panel.client.delete(path), deleted, failed)
 
 
 def _preference(found: Mapping[str, Any]) -> tuple[bool, bool]:

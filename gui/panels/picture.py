@@ -22,6 +22,7 @@ from matplotlib.ticker import (
 )
 
 from gui.theme import Palette, pixels
+from gui.window_system import name_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -50,8 +51,8 @@ class Picture(FigureCanvasTkAgg):
         self._drawing: str | None = None
         self._settling: str | None = None
         self.place: Callable[[], None] = _nowhere  # puts the axes where they belong
-        # matplotlib itself scales from 96 (on a Mac: 72) to what the screen has.
-        dpi = 72 if parent.tk.call("tk", "windowingsystem") == "aqua" else 96
+        # matplotlib itself scales from 96 to what the screen has, but not on a Mac.
+        dpi = parent.winfo_fpixels("1i") if name_of(parent) == "aqua" else 96
         focus = parent.tk.call("focus", "-lastfor", parent)
         super().__init__(Figure(dpi=dpi), parent)  # type: ignore[no-untyped-call]  # as matplotlib has it
         # matplotlib takes it once the canvas is seen, from who goes through the runs with keys too;

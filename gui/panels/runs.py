@@ -1,19 +1,20 @@
 """The table of runs, newest first."""
 
 import tkinter as tk
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from tkinter import ttk
 from typing import Any
 
 from gui.panel import Panel, fill_width, scrolled
 from gui.theme import pixels, scaled
-from gui.watcher import LIVE
+from gui.watcher import LISTED, LIVE
 
 # Title and width in points.
 COLUMNS = {
-    "symbol": ("Symbol", 48),
-    "state": ("State", 94),
+    "symbol": ("Symbol", 50),
+    "strategy": ("Strategy", 70),
+    "state": ("State", 92),
     "total_return": ("Return", 50),
     "sharpe": ("Sharpe", 44),
     "max_drawdown": ("Drawdown", 64),
@@ -21,6 +22,7 @@ COLUMNS = {
     "queued": ("Asked for (UTC)", 100),
 }
 STRETCHES = "state"
+WHERE_THERE_IS_ROOM = "strategy"
 EMPTY = "No runs yet. Choose on the left what to run, and press Start."
 OR_SAMPLE = "\nTo see first what comes out, press Try it on the sample."
 FORMS = {
@@ -53,12 +55,19 @@ class RunsPart(ttk.Labelframe):
             parent, columns=list(COLUMNS), show="headings", selectmode="browse", height=6
         )
         for name, (title, width) in COLUMNS.items():
-            anchor: Any = "w" if name in {"symbol", "state"} else "e"
+            anchor: Any = "w" if name in {"symbol", "strategy", "state"} else "e"
             table.heading(name, text=title, anchor=anchor)
             wide = pixels(self, width)
             table.column(name, width=wide, anchor=anchor, stretch=False)
+        table.bind("<Configure>", lambda _: self._choose_columns(table))
         fill_width(table, STRETCHES, pixels(self, COLUMNS[STRETCHES][1]))
         return table
+
+    def _choose_columns(self, table: ttk.Treeview) -> None:
+        room = table.winfo_width() - sum(pixels(self, width) for _, width in COLUMNS.values())
+        shown = [name for name in COLUMNS if room > 0 or name != WHERE_THERE_IS_ROOM]
+        if list(table["displaycolumns"]) != shown:
+            table.configure(displaycolumns=shown)
 
     def _invite(self, sets: list[Mapping[str, Any]]) -> None:
         """Say what to do where nothing has been run; who has candles needs no sample."""
@@ -66,7 +75,9 @@ class RunsPart(ttk.Labelframe):
         self.empty.configure(text=EMPTY if own else EMPTY + OR_SAMPLE)
 
     def _show(self, runs: list[Mapping[str, Any]]) -> None:
-        wanted = [run["run_id"] for run in runs]
+        wanted, before = [run["run_id"] for run in runs], self.table.get_children()
+        full = len(runs) == LISTED
+        self.configure(text=f"Runs (the newest {LISTED})" if full else "Runs")
         if wanted:
             self.empty.place_forget()
         else:
@@ -82,9 +93,19 @@ class RunsPart(ttk.Labelframe):
                     self.table.move(run["run_id"], "", place)
             else:
                 self.table.insert("", place, run["run_id"], values=values)
-        if self._panel.state["selected"] is None and wanted:
-            self._panel.state["selected"] = wanted[0]
+        self._choose_another(before, wanted)
         self._mark()
+
+    def _choose_another(self, before: Sequence[str], wanted: Sequence[str]) -> None:
+        """Look at the newest run at first, and at a neighbour of one that is gone."""
+        selected = self._panel.state["selected"]
+        if selected in before and selected not in wanted:
+            place = before.index(selected)
+            near = [*before[place + 1 :], *reversed(before[:place])]
+            selected = next((each for each in near if each in wanted), None)
+            self._panel.state["selected"] = selected
+        if selected is None and wanted:
+            self._panel.state["selected"] = wanted[0]
 
     def _mark(self) -> None:
         """Mark the run that is looked at, once it is in the list."""
@@ -108,13 +129,16 @@ def cells(run: Mapping[str, Any]) -> tuple[str, ...]:
         "" if metrics.get(name) is None else form.format(metrics[name])
         for name, form in FORMS.items()
     ]
-    return (f"{run['symbol']}", state_of(run), *figures, moment(run["queued_ts"]))
+    name = f"{run['symbol']} {run['timeframe'] or ''}".strip()
+    return (name, run["strategy"] or "", state_of(run), *figures, moment(run["queued_ts"]))
 
 
 def state_of(run: Mapping[str, Any]) -> str:
     """Return a run's state in a few words, with a bar while it is at work."""
     if run["status"] == "failed" and run["error"] is not None:
         return f"failed: {run['error']['code'].lower().replace('_', ' ')}"
+    if run["status"] == "cancelling":
+        return "cancelling…"
     if run["status"] in LIVE - {"queued"}:
         done = round(BLOCKS * run["progress"])
         return f"{'█' * done}{'░' * (BLOCKS - done)} {run['progress']:.0%}"

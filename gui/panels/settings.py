@@ -1,10 +1,8 @@
 """The dialog of the settings that a person changes; it writes ``settings.toml``."""
 
-import os
-import tempfile
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from tkinter import ttk
 from typing import Any
 
 import tomlkit
@@ -13,9 +11,11 @@ from tomlkit.exceptions import TOMLKitError
 from app.settings import PARSERS, SETTINGS_FILE, RefusedError, Settings
 from gui.client import FieldFault
 from gui.forms import Fields, Look, show_faults
+from gui.hint import Hint
 from gui.panel import Panel
-from gui.panels.import_dialog import Dialog
-from gui.theme import PALETTES, pixels
+from gui.panels.dialog import WIDTH, Dialog
+from gui.saving import write_whole
+from gui.theme import PALETTES
 
 SHOWN: dict[str, Any] = {
     "properties": {
@@ -43,31 +43,32 @@ SAVED = "The settings are saved; they hold from the next start on."
 
 
 class SettingsDialog(Dialog):
-    """Shows the settings that hold; only those that are changed here are written."""
+    """Shows the settings of the file; only those that are changed here are written."""
 
     def __init__(self, panel: Panel, settings: Settings, path: Path | None = None) -> None:
         super().__init__(panel, "Settings")
         self._path = path or settings.data_dir / SETTINGS_FILE
-        look = Look(panel.palette, self._hint_text)
-        self._hint = ttk.Label(
-            self.body, style="Muted.TLabel", wraplength=pixels(self, 300), justify="left"
-        )
-        self.form = Fields(self.body, SHOWN, look, "")
+        hint = Hint(self.body, WIDTH)
+        self.form = Fields(self.body, SHOWN, Look(panel.palette, hint.say), "")
         for name, title in TITLES.items():
             self.form.fields[name].title(title)
-        shown = {name: getattr(settings, name) for name in SHOWN["properties"]}
-        self.form.fill(shown | {"cors_origins": ", ".join(settings.cors_origins)})
+        written = _written(self._path)
+        self.form.fill({name: _as_text(value) for name, value in written.items()})
         self.form.pack(fill="x")
-        self._hint.pack(fill="x", pady=(4, 0))
-        self._hint_text("")
+        hint.pack(fill="x", pady=(4, 0))
+        in_force = {name: _as_text(getattr(settings, name)) for name in SHOWN["properties"]}
+        others = [
+            f"{field.label['text']} {in_force[name] or 'none'}"
+            for name, field in self.form.fields.items()
+            if (in_force[name] or "") != field.value()
+        ]
+        if others:  # of a flag, of the environment, or until the next start
+            self.line("Muted.TLabel", f"In force now: {'; '.join(others)}.")
         self.line("Muted.TLabel", f"Data directory: {settings.data_dir}")
         self.line("Muted.TLabel", "Changes hold from the next start on.")
         self.problem = self.line("Error.TLabel")
         self.save_button = self.buttons("Save", self.save)
         self.show(self.form.fields["port"].widget)
-
-    def _hint_text(self, text: str) -> None:
-        self._hint.configure(text=text + "\n" * (len(text) < 45))
 
     def save(self) -> None:
         """Write what has been changed, if it is what a setting can be."""
@@ -102,6 +103,18 @@ class SettingsDialog(Dialog):
             )
 
 
+def _written(path: Path) -> dict[str, Any]:
+    """Return what the file says; nothing where it cannot be read, which a start would tell."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+
+
+def _as_text(value: Any) -> Any:
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
+
+
 def _parsed(name: str, value: Any) -> Any:
     """Return a value as TOML holds it; None where the setting is to have its default."""
     if value == "" and name in TITLES:
@@ -125,17 +138,7 @@ def write_settings(path: Path, changes: Mapping[str, Any]) -> None:
         text = ""
     except UnicodeDecodeError:
         raise OSError(0, "it is not text") from None
-    text = with_changes(text, changes)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    write_whole(path, with_changes(text, changes).encode())
 
 
 def with_changes(text: str, changes: Mapping[str, Any]) -> str:

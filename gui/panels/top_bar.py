@@ -1,7 +1,6 @@
 """The bar at the top: whether the server is there, where, and what one can do with that."""
 
 import tkinter as tk
-import webbrowser
 from collections.abc import Callable
 from tkinter import ttk
 from typing import Literal
@@ -56,7 +55,7 @@ class TopBar(ttk.Frame):
         if self._settings.studio_url is None:
             self.open_settings()
         else:
-            webbrowser.open(self._settings.studio_url)
+            self._panel.show_page(self._settings.studio_url)
 
     def open_settings(self) -> SettingsDialog:
         """Show the settings."""

@@ -1,9 +1,6 @@
 """A screen nobody sees, a window on it, and a real server beside it."""
 
 import gc
-import os
-import shutil
-import subprocess
 import sys
 import time
 import tkinter as tk
@@ -23,6 +20,7 @@ from gui.state import State
 from gui.theme import apply_theme
 from gui.watcher import Watcher
 from gui.window import Window
+from scripts.screen import screen
 
 WAIT_S = 60.0
 # A root that is collected on another thread ends the process: none is, before the tests' end.
@@ -43,28 +41,8 @@ def display() -> Iterator[str]:
     if not sys.platform.startswith("linux"):
         yield ""
         return
-    program = shutil.which("Xvfb")
-    assert program is not None, "tests of the panel need Xvfb"
-    reading, writing = os.pipe()
-    command = [program, "-displayfd", str(writing), "-screen", "0", "1280x1024x24"]
-    screen = subprocess.Popen(
-        [*command, "-nolisten", "tcp", "-noreset", "-dpi", "96"],
-        pass_fds=[writing],
-        stderr=subprocess.DEVNULL,
-    )
-    os.close(writing)
-    with os.fdopen(reading) as told:
-        number = told.readline().strip()
-    assert number, "Xvfb did not start"
-    before = os.environ.get("DISPLAY")
-    os.environ["DISPLAY"] = f":{number}"
-    yield os.environ["DISPLAY"]
-    if before is None:
-        del os.environ["DISPLAY"]
-    else:
-        os.environ["DISPLAY"] = before
-    screen.terminate()
-    screen.wait(WAIT_S)
+    with screen() as name:
+        yield name
 
 
 @pytest.fixture

@@ -215,12 +215,35 @@ def test_marks_of_fills(pane: ChartPane) -> None:
     assert sum(marked(pane)) == 101
 
 
-@pytest.mark.parametrize("suffix", [".png", ".svg"])
-def test_save(pane: ChartPane, tmp_path: Path, suffix: str) -> None:
+@pytest.mark.parametrize("suffix", [".png", ".SVG", ".pdf"])
+def test_save(pane: ChartPane, panel: Panel, until: Until, tmp_path: Path, suffix: str) -> None:
     """What is seen goes into a file of the kind that its name says."""
     file = tmp_path / f"chart{suffix}"
     pane.save(file)
-    assert file.read_bytes()[:5] in {b"\x89PNG\r", b"<?xml"}
+    until(lambda: panel.notice.get() == f"The picture is in chart{suffix}.")
+    begins = {".png": b"\x89PNG\r", ".SVG": b"<?xml", ".pdf": b"%PDF-"}
+    assert file.read_bytes()[:5] == begins[suffix]
+    assert list(tmp_path.glob("chart*")) == [file]
+
+
+@pytest.mark.parametrize("name", ["chart", "chart.pgf", "chart.xyz", "chart.png.txt"])
+def test_no_picture_is_of_that_kind(
+    pane: ChartPane, panel: Panel, tmp_path: Path, name: str
+) -> None:
+    """A name that says no kind of picture is refused in words, and nothing is written."""
+    pane.save(tmp_path / name)
+    assert panel.is_complaint
+    assert panel.notice.get() == "A picture can be PNG, SVG, PDF: end its name so."
+    assert not list(tmp_path.glob("chart*"))
+
+
+def test_a_picture_that_cannot_be_written(
+    pane: ChartPane, panel: Panel, until: Until, tmp_path: Path
+) -> None:
+    """Where there is no such folder, one is told, and nothing is left behind."""
+    pane.save(tmp_path / "none" / "chart.png")
+    until(lambda: "No such file" in panel.notice.get() or "no such file" in panel.notice.get())
+    assert panel.is_complaint
 
 
 def test_nobodys_settings_have_a_say(pane: ChartPane) -> None:

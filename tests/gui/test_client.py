@@ -1,5 +1,7 @@
 """The way to the server, over real connections."""
 
+import errno
+import io
 import socket
 import threading
 from collections.abc import Iterator
@@ -108,3 +110,69 @@ def test_following_ends_when_told(server: Any) -> None:
     assert list(server.client.follow("0" * 20, 0, stop)) == []
     stop.set()
     assert list(server.client.follow("0" * 20, 0, stop)) == []
+
+
+def test_a_run_that_was_started_once_more(server: Any) -> None:
+    """An end in the middle of a run's events, of its first attempt, does not end their reading."""
+    client = server.client
+    config = FAST | {"validation": {"permutation": {"n": 20_000}}}
+    run_id = client.post("/runs", config)["run_id"]
+    client.post(f"/runs/{run_id}/cancel")
+    first = [each["type"] for each in client.follow(run_id, 0, threading.Event())]
+    assert first[-1] == "cancelled"
+    assert client.post("/runs", config)["attempt"] == 2
+    events = [
+        each for each in client.follow(run_id, 0, threading.Event()) if each["type"] != "heartbeat"
+    ]
+    assert [each["seq"] for each in events] == list(range(1, len(events) + 1))
+    types = [each["type"] for each in events]
+    assert types.index("cancelled") < len(types) - 1
+    assert types[-1] == "completed"
+
+
+def test_a_file_that_is_too_large(server: Any, tmp_path: Path) -> None:
+    """The server refuses it before all of it has been sent, and its words arrive."""
+    file = tmp_path / "x.csv"
+    with file.open("wb") as opened:
+        opened.truncate(300 << 20)
+    for _ in range(3):
+        with pytest.raises(RefusedError, match="256 MiB") as caught:
+            server.client.put_file("/datasets/X/1d", {}, file)
+        assert caught.value.status == 413
+
+
+def test_a_file_that_cannot_be_read(
+    server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fault of the file is told as that, not as one of the server."""
+
+    class Broken(io.BytesIO):
+        def fileno(self) -> int:
+            return fine.fileno()
+
+        def read(self, size: int | None = -1) -> bytes:
+            raise OSError(errno.EIO, f"no {size} bytes")
+
+    (tmp_path / "x.csv").write_bytes(CSV)
+    with (tmp_path / "x.csv").open("rb") as fine:
+        monkeypatch.setattr(Path, "open", lambda *_, **__: Broken())
+        with pytest.raises(OSError, match="bytes") as caught:
+            server.client.put_file("/datasets/X/1d", {}, tmp_path / "x.csv")
+        assert caught.value.errno == errno.EIO
+
+
+def test_an_error_without_a_body() -> None:
+    """An answer of 500 with nothing in it is a failure like any other."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def answer() -> None:
+            line, _ = listening.accept()
+            with line:
+                line.recv(65_536)
+                line.sendall(b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n")
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        with pytest.raises(GoneError):
+            Client(f"http://127.0.0.1:{listening.getsockname()[1]}", "").download("/x")
+        thread.join()

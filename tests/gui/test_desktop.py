@@ -20,6 +20,7 @@ from app.data_dir import held
 from app.runtime_file import write_runtime
 from app.settings import read_settings
 from gui.client import Client
+from scripts.screen import screen
 
 FAST = {"symbol": "SPX", "provider": "sample", "plot": False}
 SLOW = FAST | {"validation": {"permutation": {"n": 20_000}}}
@@ -305,3 +306,22 @@ Desktop(make_root(), settings, None).stop()
     loaded = {name.partition(".")[0] for name in done.stdout.split()}
     assert "tkinter" in loaded
     assert not loaded & HEAVY
+
+
+def test_a_screen_that_goes_away(spawn: Spawn) -> None:
+    """The end of an X session takes the screen: the program ends well, and its run goes on later."""
+    if not sys.platform.startswith("linux"):
+        return
+    with screen() as name:
+        own = spawn(DISPLAY=name)
+        run_id = own.client.post("/runs", SLOW)["run_id"]
+        own.wait_for(run_id, "running")
+    assert own.ended()[0] == 0
+    assert not (own.data_dir / "server.json").exists()
+    again = spawn()
+    again.wait_for(run_id, "completed")
+    types = [event["type"] for event in again.client.follow(run_id, 0, threading.Event())]
+    assert "cancelled" not in types
+    assert types.count("requeued") == 1
+    again.process.terminate()
+    assert again.ended()[0] == 0

@@ -5,12 +5,14 @@ import threading
 import tkinter as tk
 from collections.abc import Callable
 from pathlib import Path
+from tkinter import ttk
 from typing import Any
 
 import pytest
 from desktop_plays import WAIT_S, Story, make_desktop, nothing_left, play, press_close
 
 from app.commands.desktop import Desktop
+from gui.window import ENDED
 
 SLOW = {
     "symbol": "SPX", "provider": "sample", "plot": False,
@@ -94,19 +96,20 @@ def errors_in(data_dir: Path) -> list[dict[str, Any]]:
 
 
 @pytest.mark.usefixtures("display")
-def test_a_server_that_dies(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """The panel says that its server has ended and where the log is; it can be closed as ever."""
+def test_a_server_that_dies(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The panel says that its server has ended and shows the log; it can be closed as ever."""
     data_dir = tmp_path / "data"
-    log_file = data_dir / "logs" / "studio.log"
+    shown: list[str] = []
+    monkeypatch.setattr("gui.panel.show_outside", shown.append)
     with nothing_left(data_dir):
         desktop = make_desktop(data_dir)
         run_id = desktop.window.panel.client.post("/runs", SLOW)["run_id"]
 
-        def banners() -> list[str]:
-            labels = [
-                each for each in desktop.root.winfo_children() if each.winfo_class() == "TLabel"
-            ]
-            return [str(label.cget("text")) for label in labels]
+        def banner() -> tk.Misc | None:
+            first = desktop.root.pack_slaves()[0]
+            return first if first is not desktop.window.top_bar else None
 
         def story() -> Story:
             yield (
@@ -115,10 +118,14 @@ def test_a_server_that_dies(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -
                 )
             )
             desktop._server._loop.call_soon_threadsafe(sys.exit, 3)
-            yield banners
-            assert banners() == [
-                f"The server has ended by itself; {log_file} says why. Start it anew."
-            ]
+            yield banner
+            assert str(desktop.window.warning.cget("text")) == ENDED
+            frame = banner()
+            assert frame is not None
+            (button,) = [each for each in frame.winfo_children() if isinstance(each, ttk.Button)]
+            button.invoke()
+            yield lambda: shown
+            assert shown == [str(data_dir / "logs")]
             press_close(desktop)
 
         assert play(desktop, story())
@@ -205,3 +212,35 @@ def test_a_signal_before_the_window(tmp_path: Path) -> None:
     with nothing_left(tmp_path / "data"):
         desktop = make_desktop(tmp_path / "data", [signal.SIGTERM])
         assert desktop.run()
+
+
+def test_who_closes_during_a_run_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A person who closes the window reads that the run goes on; a signal shows nothing."""
+    said: list[str] = []
+    for told, wanted in (([], ["A run goes on at the next start."]), ([15], [])):
+        desktop = make_desktop(tmp_path / f"data{len(told)}")
+        run_id = desktop.window.panel.client.post("/runs", SLOW)["run_id"]
+        show = desktop.window.say_farewell
+
+        def farewell(text: str, show: Callable[[str], None] = show, of: Desktop = desktop) -> None:
+            show(text)
+            (sheet,) = [each for each in of.root.winfo_children() if isinstance(each, tk.Toplevel)]
+            assert sheet.winfo_ismapped()
+            assert not of.root.winfo_ismapped()
+            (label,) = sheet.winfo_children()
+            said.append(str(label["text"]))
+
+        monkeypatch.setattr(desktop.window, "say_farewell", farewell)
+
+        def story(
+            desktop: Desktop = desktop, run_id: str = run_id, told: list[int] = told
+        ) -> Story:
+            state = desktop.window.panel.state
+            yield lambda: (state.run(run_id) or {}).get("status") == "running"
+            desktop._told = told
+            if not told:
+                press_close(desktop)
+
+        said.clear()
+        assert play(desktop, story())
+        assert said == wanted

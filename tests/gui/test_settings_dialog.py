@@ -131,3 +131,29 @@ def test_a_broken_file_is_left_alone(tmp_path: Path) -> None:
         write_settings(path, {"port": 1})
     assert path.read_text(encoding="utf-8") == "port = "
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_opened_again(panel: Panel, settings: Settings, until: Until) -> None:
+    """What has been saved is shown again, beside what is in force, and can be taken back."""
+    dialog = SettingsDialog(panel, settings)
+    dialog.form.fields["port"].put(9001)
+    dialog.save()
+    until(lambda: held(panel).port == 9001)
+    dialog = SettingsDialog(panel, settings)
+    assert dialog.form.fields["port"].value() == 9001
+    words = [str(x.cget("text")) for x in dialog.body.winfo_children() if isinstance(x, ttk.Label)]
+    assert "In force now: Port 9000." in words
+    dialog.form.fields["port"].put(9000)
+    dialog.save()
+    until(lambda: held(panel).port == 9000)
+
+
+def test_return_in_a_field_saves(
+    panel: Panel, settings: Settings, until: Until, press: Press
+) -> None:
+    """Return in a field does what the dialog is for, and on a button what that says."""
+    dialog = SettingsDialog(panel, settings)
+    dialog.form.fields["port"].put(9002)
+    press(dialog.form.fields["port"].widget, "Return")
+    until(lambda: held(panel).port == 9002)
+    until(lambda: not dialog.winfo_exists())

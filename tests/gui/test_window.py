@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from window_driver import QUICK, Press, Until, click, done, field, run_quick, type_into
 
+from gui.panels.metrics import MetricsPane
 from gui.panels.settings import SAVED, SettingsDialog
 from gui.window import Window
 from scripts.panel_layout import faults_of, mapped
@@ -27,7 +28,7 @@ def test_first_start_one_press_shows_a_result(window: Window, until: Until) -> N
     until(window.results.chart.body.winfo_ismapped)
     assert not window.runs.empty.winfo_ismapped()
     values = window.runs.table.item(window.panel.state["selected"], "values")
-    assert values[1] == "completed"
+    assert values[:3] == ("SPX 1d", "dual_sma", "completed")
     assert faults_of(window.root) == []
 
 
@@ -112,7 +113,8 @@ def test_progress_is_seen_and_a_run_is_cancelled(window: Window, until: Until) -
     assert str(window.bottom_bar.words.cget("text")).startswith("SPX: validation")
     assert "at work" in str(window.results.chart.sentence.cget("text"))
     click(window.bottom_bar.cancel)
-    until(lambda: table.item(run_id, "values")[1] == "cancelled")
+    until(lambda: table.item(run_id, "values")[2] == "cancelled")
+    assert window.panel.notice.get() == "SPX 1d is cancelled."
     until(lambda: float(bar["value"]) == 0.0)
     assert window.bottom_bar.cancel.instate(["disabled"])
     assert "was cancelled" in str(window.results.chart.sentence.cget("text"))
@@ -198,12 +200,12 @@ def test_report_and_folder(
     click(window.bottom_bar.report)
     until(lambda: window.panel.notice.get() == "The report is in report.html.")
     assert file.read_bytes() == window.panel.client.download(f"/runs/{run_id}/report")
-    shown: list[Path] = []
-    monkeypatch.setattr("gui.panels.bottom_bar.show_folder", shown.append)
+    shown: list[str] = []
+    monkeypatch.setattr("gui.panel.show_outside", shown.append)
     click(window.bottom_bar.folder)
     until(lambda: shown)
-    assert shown == [window.panel.data_dir / "runs" / run_id]
-    assert (shown[0] / "manifest.json").is_file()
+    assert shown == [str(window.panel.data_dir / "runs" / run_id)]
+    assert Path(shown[0], "manifest.json").is_file()
 
 
 def test_settings_are_written(window: Window, until: Until) -> None:
@@ -226,3 +228,133 @@ def test_the_server_goes(window: Window, server: Any, until: Until) -> None:
     assert str(dot.cget("foreground")) == window.panel.palette.loss
     assert str(status.cget("text")) == "does not answer"
     assert window.new_run.start_button.instate(["disabled"])
+
+
+def test_what_others_change_is_seen(window: Window, until: Until) -> None:
+    """A file put into the folder of candles, and another client's preset, are there on return."""
+    folder = window.panel.data_dir / "candles"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "DROPPED_1d.csv").write_text(GOOD, encoding="utf-8")
+    window.panel.client.post("/presets", {"name": "theirs", "config": {}})
+    window._looked = 0.0
+    window.root.event_generate("<FocusIn>")
+    until(lambda: "DROPPED" in {each["symbol"] for each in window.panel.state["datasets"]})
+    until(lambda: [each["name"] for each in window.panel.state["presets"]] == ["theirs"])
+
+
+def test_a_preset_that_another_client_deleted(window: Window, until: Until) -> None:
+    """One is told, and it is in the list no longer."""
+    window.panel.client.post("/presets", {"name": "theirs", "config": {}})
+    window._look_again()
+    until(lambda: window.panel.state["presets"])
+    window.panel.client.delete("/presets/theirs")
+    window.new_run.presets.set("theirs")
+    window.new_run._enable()
+    click(window.new_run.delete)
+    until(lambda: window.panel.is_complaint)
+    until(lambda: not window.panel.state["presets"])
+
+
+def test_a_run_started_once_more_is_followed(window: Window, until: Until) -> None:
+    """After a cancel and a new start of the same run its log goes on to the end."""
+    config = QUICK | {"validation": {"permutation": {"n": 20_000}}}
+    run_id = str(window.panel.client.post("/runs", config)["run_id"])
+    window.panel.state["selected"] = run_id
+    window.panel.client.post(f"/runs/{run_id}/cancel")
+    log = window.results.log.text
+    until(lambda: "Cancelled" in log.get("1.0", "end"))
+    assert window.panel.client.post("/runs", config)["attempt"] == 2
+    until(lambda: "Completed" in log.get("1.0", "end"))
+    assert "Cancelled" in log.get("1.0", "end")
+
+
+def test_a_server_that_comes_back_late(window: Window, until: Until) -> None:
+    """What could not be read at the start is asked for once the server answers."""
+    catalog = window.panel.state["catalog"]
+    for value in (False, True):
+        window.panel.state["catalog"] = {}
+        window.panel.state["online"] = value
+    until(lambda: window.panel.state["catalog"] == catalog)
+
+
+def test_an_import_that_takes_the_place_of_another(
+    window: Window, until: Until, tmp_path: Path
+) -> None:
+    """Whoever imports over a data set is told; its dialog says that closing stops nothing."""
+    file = tmp_path / "DAX_1d.csv"
+    file.write_text(GOOD, encoding="utf-8")
+    for end in ("28 bars.", "28 bars, in place of the one before."):
+        window.data.ask_about(file)
+        dialog = window.data.dialog
+        assert dialog is not None
+        click(dialog.import_button)
+        assert "goes on" in str(dialog.problem.cget("text"))
+        assert str(dialog.cancel_button.cget("text")) == "Close"
+        click(dialog.cancel_button)
+        until(lambda end=end: window.panel.notice.get() == f"Imported DAX 1d: {end}")  # type: ignore[misc]  # bound now
+        until(lambda: "DAX" in {each["symbol"] for each in window.panel.state["datasets"]})
+
+
+def test_the_chosen_data_set_can_be_chosen_again(window: Window, until: Until) -> None:
+    """A click on the row that is chosen already puts it into the form once more."""
+    table = window.data.table
+    row = table.get_children()[0]
+    box = table.bbox(row)
+    assert not isinstance(box, str)
+    for _ in range(2):
+        field(window, "symbol").put("OTHER")
+        click(table, box[0] + 5, box[1] + box[3] // 2)
+        until(lambda: field(window, "symbol").value() == row.split("/")[1])
+
+
+def test_tables_take_the_arrow_keys(window: Window, until: Until, press: Press) -> None:
+    """A table that nobody has clicked in begins at its first row."""
+    run_quick(window, until)
+    table = window.data.table
+    table.selection_set()
+    table.focus("")
+    press(table, "Down")
+    assert table.selection()
+    metrics = window.results.panes["Metrics"]
+    assert isinstance(metrics, MetricsPane)
+    window.results.tk.call(str(window.results), "select", str(metrics))
+    until(metrics.body.winfo_ismapped)
+    press(metrics.table, "Down")
+    assert metrics.table.selection()
+
+
+def test_the_keyboard_goes_from_top_to_bottom(window: Window, until: Until) -> None:
+    """The bar at the bottom comes last, as one sees it."""
+    run_quick(window, until)
+    places = []
+    widget: Any = window.top_bar.copy_url
+    for _ in range(200):
+        places.append(widget)
+        widget = widget.tk_focusNext()
+        if widget is window.top_bar.copy_url:
+            break
+    first_below = next(
+        i for i, each in enumerate(places) if str(each).startswith(str(window.bottom_bar))
+    )
+    assert all(str(each).startswith(str(window.bottom_bar)) for each in places[first_below:])
+    assert window.results.log.text["takefocus"]
+
+
+def test_a_hint_moves_nothing(window: Window) -> None:
+    """Whatever the pointer rests on, the form stays where it is."""
+    top = window.new_run.start_button.winfo_rooty()
+    for each in window.new_run.form.by_path().values():
+        if each.widget.winfo_viewable():
+            each.widget.event_generate("<Enter>")
+            window.root.update()
+            assert window.new_run.start_button.winfo_rooty() == top
+            assert window.new_run.scroller.winfo_rooty() < top
+
+
+def test_a_selected_run_that_goes(window: Window, until: Until) -> None:
+    """When the run that is looked at is removed, its neighbour is looked at."""
+    first = run_quick(window, until)
+    second = run_quick(window, until, seed=2)
+    window.panel.client.delete(f"/runs/{second}")
+    window.panel.watcher.look()
+    until(lambda: window.panel.state["selected"] == first)

@@ -90,7 +90,7 @@ def test_a_hundred_runs(window: Window, until: Until, press: Press) -> None:
     table.see(made)
     press(table, "Up")
     until(lambda: window.panel.state["selected"] == f"{99:016x}")
-    assert table.item(f"{99:016x}", "values")[0] == "S99"
+    assert table.item(f"{99:016x}", "values")[0] == "S99 1d"
 
 
 def test_ten_thousand_trades(window: Window, until: Until, monkeypatch: pytest.MonkeyPatch) -> None:
