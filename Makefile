@@ -2,11 +2,19 @@
 
 PYTHON ?= python3
 VENV := .venv
-PY := $(VENV)/bin/python
+ifeq ($(OS),Windows_NT)
+BIN := $(VENV)/Scripts
+PY := $(BIN)/python.exe
+else
+BIN := $(VENV)/bin
+PY := $(BIN)/python
+endif
+# A library of the tests' would build what nobody here uses, and cannot with today's Cython.
+export NO_SQLITE := 1
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check --no-input --root-user-action=ignore --constraint requirements.lock
 INPUTS := pyproject.toml requirements.lock setup.py engine/execution/kernel.py engine/validation/kernel.py
 
-.PHONY: setup run test check contract bench clean lock system
+.PHONY: setup run test check contract bench bundle test-bundle clean lock system
 
 run: $(VENV)/.ready-to-run
 	@$(PY) -m app run
@@ -17,9 +25,9 @@ test: system $(VENV)/.ready-to-test
 	$(PY) -m pytest --cov --cov-report=term --cov-report=xml
 
 check: $(VENV)/.ready-to-test
-	$(VENV)/bin/ruff check .
-	$(VENV)/bin/ruff format --check .
-	$(VENV)/bin/mypy
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
 	$(PY) -m pytest --quiet tests/test_import_rules.py
 	$(PY) -m scripts.contract --check
 
@@ -31,6 +39,14 @@ contract: $(VENV)/.ready-to-test
 bench: $(VENV)/.ready-to-test
 	$(PY) scripts/bench/perf_run.py
 
+# The program for people without Python: dist/studio/, and on Linux its archive.
+bundle: $(VENV)/.ready-to-bundle
+	@$(PY) packaging/bundle.py
+
+# Uses the bundle as people do; with BUNDLE=... another one than make bundle has made.
+test-bundle: system $(VENV)/.ready-to-test $(if $(BUNDLE),,bundle)
+	$(PY) -m pytest packaging/smoke $(if $(BUNDLE),--bundle $(BUNDLE))
+
 clean:
 	rm -rf $(VENV) build dist studio.egg-info studio-runs coverage.xml .coverage .coverage.* .hypothesis
 	rm -rf .mypy_cache .pytest_cache .ruff_cache engine/*/kernel.*.so engine/*/kernel.*.pyd
@@ -39,7 +55,7 @@ clean:
 # Exact versions of everything, for every supported Python, from the ranges in pyproject.toml.
 lock: $(VENV)/.ready-to-test
 	$(PIP) uv
-	$(VENV)/bin/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \
+	$(PY) -m uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \
 	  --no-header --no-annotate --no-emit-index-url --no-emit-find-links --quiet \
 	  --output-file requirements.lock
 
@@ -48,12 +64,12 @@ lock: $(VENV)/.ready-to-test
 system:
 	@sh scripts/system_packages.sh $(PYTHON)
 
-$(VENV)/bin/python:
+$(PY):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Studio needs Python 3.11 or newer; $(PYTHON) is older. Name another one: make PYTHON=..."; exit 1; }
 	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "This Python cannot make virtual environments; on Debian: apt-get install python3-venv"; exit 1; }
 
 # The build uses the locked setuptools and Cython, not whatever an isolated build would fetch.
-$(VENV)/.ready-to-run: $(INPUTS) | $(VENV)/bin/python
+$(VENV)/.ready-to-run: $(INPUTS) | $(PY)
 	@echo "Setting up $(VENV) (a minute at most, once) ..."
 	@$(PIP) setuptools cython
 	@$(PIP) --no-build-isolation --editable .
@@ -62,4 +78,8 @@ $(VENV)/.ready-to-run: $(INPUTS) | $(VENV)/bin/python
 
 $(VENV)/.ready-to-test: $(VENV)/.ready-to-run
 	@$(PIP) --no-build-isolation --editable '.[dev]'
+	@touch $@
+
+$(VENV)/.ready-to-bundle: $(VENV)/.ready-to-run
+	@$(PIP) --no-build-isolation --editable '.[bundle]'
 	@touch $@
