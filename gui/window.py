@@ -177,7 +177,7 @@ class Window:
             return
         log.error("an error in the panel", exc_info=(kind, fault, trace))
         if not self._closed:
-            self.panel.say(f"An error in the panel; {self.log_file} says more.")
+            self.panel.complain(f"An error in the panel; {self.log_file} says more.")
 
 
 def _begin_at_a_row(event: "tk.Event[tk.Misc]") -> None:

@@ -8,12 +8,14 @@ from tkinter import filedialog, ttk
 from typing import Any
 
 from gui.panel import Panel
+from gui.panels.figures import run_name
 from gui.panels.pane import label_that_wraps
 from gui.saving import write_whole
 from gui.theme import pixels, scaled
 from gui.watcher import LIVE
 
 IDLE = "Nothing is running."
+ENDS = {"completed": "has completed", "cancelled": "was cancelled"}
 MOST_LETTERS = 9  # of a symbol, beside what is said of its run
 ENOUGH_TO_GUESS = 0.03  # of a run, before the time left is told
 
@@ -55,11 +57,11 @@ class BottomBar(ttk.Frame):
         """Say how the run has ended that was at work when last seen."""
         for run in runs:
             if run["run_id"] in self._live and run["status"] not in LIVE:
-                name = f"{run['symbol']} {run['timeframe']}"
                 if run["status"] == "failed":
-                    self._panel.complain(f"{name} has failed: {run['error']['message']}.")
+                    why = str(run["error"]["message"]).rstrip(".")
+                    self._panel.complain(f"{run_name(run)} has failed: {why}.")
                 else:
-                    self._panel.say(f"{name} is {run['status']}.")
+                    self._panel.say(f"{run_name(run)} {ENDS[run['status']]}.")
         self._live = {run["run_id"] for run in runs if run["status"] in LIVE}
 
     def _button(self, text: str, command: Callable[[], None]) -> ttk.Button:

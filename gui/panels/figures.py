@@ -33,6 +33,11 @@ def metric(known: Mapping[str, Any] | None, value: float | None, why: str = "und
     return f"{value:{sign},.{known['digits']}{kind}}"
 
 
+def run_name(run: Mapping[str, Any]) -> str:
+    """Return what a run is of: its symbol and, where that is known, its timeframe."""
+    return f"{run['symbol']} {run['timeframe'] or ''}".strip()
+
+
 def moment(ts_ms: float) -> str:
     """Return a time as a day, with hours and minutes where it is not midnight, in UTC."""
     form = "%Y-%m-%d %H:%M" if int(ts_ms) % DAY_MS else "%Y-%m-%d"

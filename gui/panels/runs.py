@@ -7,6 +7,7 @@ from tkinter import ttk
 from typing import Any
 
 from gui.panel import Panel, fill_width, scrolled
+from gui.panels.figures import run_name
 from gui.theme import pixels, scaled
 from gui.watcher import LISTED, LIVE
 
@@ -129,8 +130,7 @@ def cells(run: Mapping[str, Any]) -> tuple[str, ...]:
         "" if metrics.get(name) is None else form.format(metrics[name])
         for name, form in FORMS.items()
     ]
-    name = f"{run['symbol']} {run['timeframe'] or ''}".strip()
-    return (name, run["strategy"] or "", state_of(run), *figures, moment(run["queued_ts"]))
+    return (run_name(run), run["strategy"] or "", state_of(run), *figures, moment(run["queued_ts"]))
 
 
 def state_of(run: Mapping[str, Any]) -> str:

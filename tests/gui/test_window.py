@@ -114,7 +114,7 @@ def test_progress_is_seen_and_a_run_is_cancelled(window: Window, until: Until) -
     assert "at work" in str(window.results.chart.sentence.cget("text"))
     click(window.bottom_bar.cancel)
     until(lambda: table.item(run_id, "values")[2] == "cancelled")
-    assert window.panel.notice.get() == "SPX 1d is cancelled."
+    assert window.panel.notice.get() == "SPX 1d was cancelled."
     until(lambda: float(bar["value"]) == 0.0)
     assert window.bottom_bar.cancel.instate(["disabled"])
     assert "was cancelled" in str(window.results.chart.sentence.cget("text"))
