@@ -6,8 +6,10 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
+from contract_check import CHECKER, declared
 
 from app.cli import main
 
@@ -56,3 +58,26 @@ def process(tmp_path: Path) -> Callable[..., Ended]:
         return Ended(done.returncode, done.stdout, done.stderr)
 
     return call
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Hand what a process has seen of the contract to the one that started it."""
+    handed = getattr(session.config, "workeroutput", None)
+    if handed is not None:
+        handed["produced"] = sorted(CHECKER.produced)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take what a process has seen of the contract."""
+    CHECKER.produced |= {tuple(each) for each in getattr(node, "workeroutput", {}).get("produced", ())}
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how much of what the contract knows has been answered at least once."""
+    known = set(declared())
+    seen = known & CHECKER.produced
+    if seen:
+        terminalreporter.write_line(
+            f"contract: {len(seen)} of {len(known)} answers (operation, status, code) were produced"
+        )

@@ -32,12 +32,24 @@ LONG = {
 }  # fmt: skip
 SERVE = ("serve", "--port", "0")
 WAIT_S = 60.0
+MOST_BYTES = 260_000_000
 
 
 def end(running: Any, number: int = signal.SIGTERM) -> Any:
     """Send a signal and return how the program ended."""
     running.process.send_signal(number)
     return running.ended()
+
+
+def test_it_is_no_larger_than_it_may_be(bundle: Path) -> None:
+    """Unpacked it takes at most 260 MB, and holds nothing of what builds and tests it."""
+    files = [path for path in bundle.rglob("*") if not path.is_dir()]
+    if sys.platform.startswith("linux"):
+        assert sum(path.lstat().st_size for path in files) <= MOST_BYTES
+    tops = {
+        path.relative_to(bundle / "_internal").parts[0] for path in files if path.parent != bundle
+    }
+    assert not tops & {"pytest", "mypy", "hypothesis", "PyInstaller", "pip", "tests", "scripts"}
 
 
 def test_serves_imports_and_streams(spawn: Spawn, source: Command, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from contract_check import CHECKER, declared
+from contract_check import CHECKER
 
 from app.fault_points import FaultPoints
 from app.server import Server, Started
@@ -308,12 +308,3 @@ def spawn(tmp_path: Path) -> Iterator[Callable[..., OwnProcess]]:
         if process.poll() is None:
             process.kill()
         process.communicate()
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say how much of what the contract knows has been answered at least once."""
-    known = set(declared())
-    seen = known & CHECKER.produced
-    terminalreporter.write_line(
-        f"contract: {len(seen)} of {len(known)} answers (operation, status, code) were produced"
-    )
