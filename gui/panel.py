@@ -30,10 +30,11 @@ class Panel:
     data_dir: Path
     notice: tk.StringVar = field(init=False)
     is_complaint: bool = field(init=False, default=False)
-    dress_notice: Callable[[], None] = field(init=False, default=lambda: None)
+    dress_notice: Callable[[], None] = field(init=False)
 
     def __post_init__(self) -> None:
         self.notice = tk.StringVar(self.root)
+        self.dress_notice = lambda: None
 
     def say(self, text: str, *, is_complaint: bool = False) -> None:
         """Show a sentence at the bottom of the window."""

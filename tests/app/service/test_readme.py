@@ -15,7 +15,7 @@ def test_the_server_as_the_readme_has_it(tmp_path: Path, spawn: Callable[..., An
     """The lines of the README, as they stand there but for the port, follow a run to its end."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     section = text.partition("\n## The server\n")[2].partition("\n## ")[0]
-    start, ask = re.findall(r"```\n(.*?)```", section, re.DOTALL)
+    start, ask = re.findall(r"```sh\n(.*?)```", section, re.DOTALL)
     assert start.split() == [".venv/bin/studio", "serve", "--data-dir", "studio-data"]
     server = spawn(data_dir=tmp_path / "studio-data")
     (tmp_path / ".venv" / "bin").mkdir(parents=True)

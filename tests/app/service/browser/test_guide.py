@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[4]
 GUIDE = (ROOT / "docs" / "studio-ui.md").read_text(encoding="utf-8")
 
 
-def blocks(language: str = "") -> list[str]:
+def blocks(language: str) -> list[str]:
     """Return the guide's blocks of one language."""
     return re.findall(rf"^```{language}\n(.*?)^```$", GUIDE, re.DOTALL | re.MULTILINE)
 
@@ -24,7 +24,7 @@ def blocks(language: str = "") -> list[str]:
 @pytest.fixture
 def web() -> Iterator[str]:
     """Run the guide's command that serves the page, on any port; return the origin."""
-    python, *words = shlex.split(blocks()[1])
+    python, *words = shlex.split(blocks("sh")[1])
     assert python == ".venv/bin/python"
     assert "8000" in words
     process = subprocess.Popen(
@@ -45,7 +45,7 @@ def web() -> Iterator[str]:
 
 def test_trying_it(web: str, spawn: Callable[..., Any], page: Page, tmp_path: Path) -> None:
     """The two commands, the address and the token's place bring the page up, connected."""
-    start = shlex.split(blocks()[0])
+    start = shlex.split(blocks("sh")[0])
     assert start[1:] == [".venv/bin/studio", "serve", "--data-dir", "studio-data"]
     name, origin = start[0].split("=")
     address = re.findall(r"Then open `(\S+)`", GUIDE)[0]
