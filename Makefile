@@ -30,11 +30,13 @@ check: $(VENV)/.ready-to-test
 	$(PY) -m mypy
 	$(PY) -m pytest --quiet tests/test_import_rules.py
 	$(PY) -m scripts.contract --check
+	$(PY) -m scripts.metrics_page --check
 
-# What is made from the table of operations and the models.
+# What is made from the table of operations, the models and the definitions of metrics.
 contract: $(VENV)/.ready-to-test
 	$(PY) -m scripts.examples
 	$(PY) -m scripts.contract
+	$(PY) -m scripts.metrics_page
 
 bench: $(VENV)/.ready-to-test
 	$(PY) scripts/bench/perf_run.py

@@ -4,6 +4,7 @@ Nothing is fitted, so an in-sample stretch is only what came before; it is a che
 """
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -174,7 +175,7 @@ def _decay(pairs: list[tuple[Segment, Segment]]) -> dict[str, Any]:
     said: dict[str, Any] = {"value": None, "standard_error": None, "label": "indicative"}
     said |= {"folds": len(changes), "reason": None if len(changes) > 1 else "statistic_undefined"}
     if changes:
-        said["value"] = sum(changes) / len(changes)
+        said["value"] = _total(changes) / len(changes)
     if len(changes) >= 2:
         spread = float(np.std(changes, ddof=1))
         said["standard_error"] = spread / math.sqrt(len(changes))
@@ -183,6 +184,14 @@ def _decay(pairs: list[tuple[Segment, Segment]]) -> dict[str, Any]:
 
 def _efficiency(pairs: list[tuple[Segment, Segment]], periods: float) -> Measured:
     """Return Σ out-of-sample mean(r) P / Σ in-sample mean(r) P."""
-    before = sum(segment.mean_return * periods for segment, _ in pairs)
-    after = sum(segment.mean_return * periods for _, segment in pairs)
+    before = _total(segment.mean_return * periods for segment, _ in pairs)
+    after = _total(segment.mean_return * periods for _, segment in pairs)
     return null("in_sample_not_positive") if before <= 0 else Measured(after / before).finite()
+
+
+def _total(values: Iterable[float]) -> float:
+    """Return a sum, rounded after each addition as ever: Python's own rounds less from 3.12 on."""
+    total = 0.0
+    for value in values:
+        total += value
+    return total
