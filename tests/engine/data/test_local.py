@@ -317,3 +317,50 @@ def test_every_byte_of_a_stored_set_counts(tmp_path: Path) -> None:
         assert again.adj_close.tolist() == whole.adj_close.tolist()
         assert candle_digest(again.candles) == candle_digest(whole.candles)
         assert again.calendar == whole.calendar
+
+
+def test_a_split_within_a_week_is_adjusted_bar_by_bar(tmp_path: Path) -> None:
+    """Bars are adjusted before they are put together, so a split makes no false bar."""
+    rows = [f"2024-01-0{i},200,202,198,200,50,1,200\n" for i in (1, 2, 3)]
+    rows += [f"2024-01-0{i},50,50.5,49.5,50,50,1,50\n" for i in (4, 5, 6, 7)]
+    drop(tmp_path, text(rows))
+    asked = config(timeframe="1w", adjust="split_dividend")
+    candles = load(asked, local(tmp_path), Limits()).candles
+    found = [float(x[0]) for x in (candles.open, candles.high, candles.low, candles.close)]
+    assert found == [50.0, 50.5, 49.5, 50.0]
+
+
+def test_a_file_that_changes_between_hash_and_load(tmp_path: Path) -> None:
+    """What was loaded from another content than was hashed is not kept under that hash."""
+    path = drop(tmp_path, text())
+    other = text().replace(",11,5,", ",12,5,")
+
+    class Racing(LocalProvider):
+        def load(self, config: RunConfig) -> Dataset:
+            if path.read_text(encoding="utf-8") != other:
+                path.write_text(other, encoding="utf-8")
+            return super().load(config)
+
+    caches = Caches()
+    raced = load(config(), Racing(NoParams(), tmp_path), Limits(), caches)
+    assert raced.candles.close[0] == 12
+    path.write_text(text(), encoding="utf-8")
+    assert load(config(), local(tmp_path), Limits(), caches).candles.close[0] == 11
+
+
+def test_every_byte_of_a_stored_set_counts(tmp_path: Path) -> None:
+    """A changed byte anywhere gives an error or the very same data, adjusted closes included."""
+    path = import_dataset(tmp_path, read(drop(tmp_path / "source", text())), "a.csv")
+    content = path.read_bytes()
+    whole = read_dataset(path)
+    assert whole.adj_close is not None
+    for at in range(0, len(content), 7):
+        path.write_bytes(content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])
+        try:
+            again = read_dataset(path)
+        except DataError:
+            continue
+        assert again.adj_close is not None
+        assert again.adj_close.tolist() == whole.adj_close.tolist()
+        assert candle_digest(again.candles) == candle_digest(whole.candles)
+        assert again.calendar == whole.calendar
