@@ -70,7 +70,9 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
     """Take what a process has seen of the contract."""
-    CHECKER.produced |= {tuple(each) for each in getattr(node, "workeroutput", {}).get("produced", ())}
+    CHECKER.produced |= {
+        tuple(each) for each in getattr(node, "workeroutput", {}).get("produced", ())
+    }
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -188,17 +188,3 @@ def test_a_damaged_table_is_not_exported(studio: Studio, tmp_path: Path) -> None
     table.unlink()
     assert studio("export", "r", "equity", "--out", "e.csv").code == 5
     assert not (tmp_path / "e.csv").exists()
-
-
-def test_a_damaged_table_is_not_exported(studio: Studio, tmp_path: Path) -> None:
-    """A table that is not what the manifest says ends with exit code 5, and no file is begun."""
-    assert studio("run", "--no-plot", "--out", "r", "--set", "end=1999-12-31").code == 0
-    table = tmp_path / "r/equity.parquet"
-    content = bytearray(table.read_bytes())
-    content[200] ^= 255
-    table.write_bytes(bytes(content))
-    ended = studio("export", "r", "equity", "--out", "e.csv")
-    assert (ended.code, "has been changed since the run" in ended.err) == (5, True)
-    table.unlink()
-    assert studio("export", "r", "equity", "--out", "e.csv").code == 5
-    assert not (tmp_path / "e.csv").exists()

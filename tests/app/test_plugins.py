@@ -324,29 +324,3 @@ def test_a_name_with_a_dollar_is_drawn(load: Callable[[str], Plugin], tmp_path: 
     load(STRATEGY.replace('"mine"', r'r"a$\frac$b"').replace("BODY", "np.ones(len(view.candles))"))
     run(SAMPLE | {"plot": True, "strategy": {"name": r"a$\frac$b"}}, out=tmp_path / "r")
     assert (tmp_path / "r/plot.png").is_file()
-
-
-def test_a_plugin_that_exits(load: Callable[[str], Plugin]) -> None:
-    """A plugin cannot end the program: neither while it loads nor in a run."""
-    with pytest.raises(ConfigError, match=r"mine.py, line 1: SystemExit"):
-        load("raise SystemExit(0)")
-    load(STRATEGY.replace("BODY", "exit()").replace("import numpy", "from sys import exit\nimport numpy"))
-    with pytest.raises(PluginError, match=r"mine.py, line 13: SystemExit"):
-        run(SAMPLE | {"strategy": {"name": "mine"}})
-
-
-@pytest.mark.parametrize("name", ["ts", "sma_5"])
-def test_two_equal_columns_are_refused(load: Callable[[str], Plugin], name: str) -> None:
-    """An indicator whose column is the time, or another one's, is refused."""
-    source = COMPONENTS.replace('"short"', f'"{name}"').replace("np.ones(2)}", "inputs.candles.close}")
-    load(source)
-    listed = [{"name": "sma", "params": {"length": 5}}, {"name": name}]
-    with pytest.raises(ConfigError, match=name):
-        run(SAMPLE | {"indicators": listed})
-
-
-def test_a_name_with_a_dollar_is_drawn(load: Callable[[str], Plugin], tmp_path: Path) -> None:
-    """A name that mathematics could be read into is drawn as it is."""
-    load(STRATEGY.replace('"mine"', r'r"a$\frac$b"').replace("BODY", "np.ones(len(view.candles))"))
-    run(SAMPLE | {"plot": True, "strategy": {"name": r"a$\frac$b"}}, out=tmp_path / "r")
-    assert (tmp_path / "r/plot.png").is_file()

@@ -147,8 +147,6 @@ def test_other_content_is_refused_and_kept(studio: Studio, tmp_path: Path) -> No
         (["run", "--set", "execution.slippage_bps=NaN"], 2, "should be a valid number"),
         (["run", "--tz", "UTC"], 2, "go with --candles"),
         (["run", "--set", "indicators=[]", "--set", "indicators.²=1"], 2, "names no item"),
-        (["run", "--tz", "UTC"], 2, "go with --candles"),
-        (["run", "--set", "indicators=[]", "--set", "indicators.²=1"], 2, "names no item"),
         (["run", "--symbol", "SPX"], 2, "go with --candles"),
         (
             ["run", "--calendar", "xnys"],
@@ -350,29 +348,6 @@ def test_limits_are_settings(studio: Studio, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("STUDIO_MAX_BARS", "5000")
     ended = studio("run")
     assert (ended.code, "5,031 bars are more than the limit of 5,000" in ended.err) == (2, True)
-
-
-def test_a_process_without_streams(tmp_path: Path) -> None:
-    """Started without standard output and error, a run still runs."""
-    command = f"{sys.executable} -m app run --no-plot --out r >&- 2>&-"
-    done = subprocess.run(["/bin/sh", "-c", command], cwd=tmp_path, check=False)
-    assert done.returncode == 0
-    assert verify(tmp_path / "r").ok
-
-
-def test_a_removed_working_directory(tmp_path: Path) -> None:
-    """A run into a place named in full needs no working directory."""
-    (tmp_path / "gone").mkdir()
-    script = f"cd {tmp_path}/gone && rmdir ../gone && {sys.executable} -m app run --no-plot --out {tmp_path}/r"
-    done = subprocess.run(["/bin/sh", "-c", script], check=False, capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (0, "")
-
-
-@pytest.mark.parametrize("start", ["0500-01-01", "9500-01-01", -(10**15), 10**15])
-def test_times_beyond_what_can_be_dated(studio: Studio, start: object) -> None:
-    """A start outside the years 1000 to 9000 is a fault of the configuration."""
-    ended = studio("run", "--set", f"start={start}")
-    assert (ended.code, ended.err.startswith("studio: start: should be")) == (2, True)
 
 
 def test_a_process_without_streams(tmp_path: Path) -> None:

@@ -28,7 +28,9 @@ def play(desktop: Desktop, story: Story) -> bool:
     Returns what ``run`` does; an error of the story ends the program and is raised.
     """
     faults: list[BaseException] = []
-    waits_for: Callable[[], object] = lambda: True  # noqa: E731  # the first of many
+    state = desktop.window.panel.state
+    # What is still asked for at the end may, on a slow machine, be left behind.
+    waits_for: Callable[[], object] = lambda: state["catalog"] and state["datasets"]  # noqa: E731  # the first of many
     deadline = time.monotonic() + WAIT_S
 
     def step() -> None:

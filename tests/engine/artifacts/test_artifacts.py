@@ -1,6 +1,5 @@
 import json
 import os
-import os
 from pathlib import Path
 from typing import Any
 
@@ -253,27 +252,6 @@ def test_validation_is_drawn_below(tmp_path: Path, raw: dict[str, Any]) -> None:
     run(CONFIG | raw, out=tmp_path / "r")
     assert png_size(tmp_path / "r/plot.png") == (1200, 1110)
     assert verify(tmp_path / "r").ok
-
-
-def test_this_very_run_published_meanwhile(result: BacktestResult, tmp_path: Path) -> None:
-    """Of identical runs into one place the first stays, and the others find it there."""
-    first = publish(result, tmp_path / "r", lambda: None)
-    before = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "r").iterdir()}
-    assert publish(result, tmp_path / "r", lambda: None) == first
-    assert {path.name: path.stat().st_mtime_ns for path in (tmp_path / "r").iterdir()} == before
-    assert [path.name for path in tmp_path.iterdir()] == ["r"]
-
-
-def test_only_what_is_ours_is_tidied(result: BacktestResult, tmp_path: Path) -> None:
-    """An old directory of somebody else stays, whatever its name ends with."""
-    mine, named = tmp_path / ".precious.partial", tmp_path / ".other.0123abcd.partial"
-    ours = tmp_path / ".run.89abcdef.partial"
-    for folder, name in ((mine, "f"), (named, "letters.txt"), (ours, "config.json")):
-        folder.mkdir()
-        (folder / name).write_text("x", encoding="utf-8")
-        os.utime(folder, (0, 0))
-    publish(result, tmp_path / "r", lambda: None)
-    assert sorted(path.name for path in tmp_path.iterdir()) == [named.name, mine.name, "r"]
 
 
 def test_this_very_run_published_meanwhile(result: BacktestResult, tmp_path: Path) -> None:

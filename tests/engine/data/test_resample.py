@@ -1,13 +1,11 @@
 """Coarser bars from finer ones, worked out by hand."""
 
 import dataclasses
-import dataclasses
 from datetime import UTC, datetime
 
 import numpy as np
 import pytest
 
-from engine.data.calendars import gap_flags
 from engine.data.calendars import gap_flags
 from engine.data.normalize import Dataset, QualityReport
 from engine.data.resample import resample
@@ -90,22 +88,6 @@ def test_nothing_complete() -> None:
         resample(dataset([at("2024-01-01")], "1h"), "1d", None)
     with pytest.raises(DataError, match="does not hold one complete bar"):
         resample(dataset([at("2018-11-22T15:00")], "1h"), "4h", "XNYS")  # Thanksgiving
-
-
-def test_days_from_hours_of_another_zone() -> None:
-    """Days are labelled by UTC dates, so they are no longer the zone's: no gap, no weekend."""
-    opens = [at(f"2018-11-{day}T14:30") for day in (19, 20, 21, 23, 26, 27)]
-    ends = [13, 13, 13, 7, 13, 13]
-    ts = [o + k * HOUR // 2 for o, n in zip(opens, ends, strict=True) for k in range(n)]
-    fine = dataset(ts, "30m")
-    zoned = dataclasses.replace(
-        fine, candles=dataclasses.replace(fine.candles, timezone="America/New_York")
-    )
-    days = resample(zoned, "1d", "XNYS").candles
-    assert len(days) == 6
-    assert days.timezone == "UTC"
-    assert not gap_flags(days, "XNYS").any()
-    assert resample(zoned, "1h", "XNYS").candles.timezone == "America/New_York"
 
 
 def test_days_from_hours_of_another_zone() -> None:
