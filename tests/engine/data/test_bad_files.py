@@ -77,8 +77,8 @@ Refused = Callable[..., str]
         (b"\n\r\n", "has no header"),
         (HEADER, "has no rows under its header"),
         (HEADER + b"\n\n\n", "has no rows under its header"),
-        (gzip.compress(b""), "is empty"),
-        (gzip.compress(HEADER), "has no rows under its header"),
+        (gzip.compress(b"", mtime=0), "is empty"),
+        (gzip.compress(HEADER, mtime=0), "has no rows under its header"),
         (
             _parquet({"time": pa.array([], pa.int64()), **dict.fromkeys(PRICES, pa.nulls(0))}),
             "has no rows",
@@ -99,7 +99,7 @@ def test_nothing_in_it(content: bytes, words: str, refused: Refused) -> None:
         (b"BZh91AY&SY" + bytes(100), "bzip2"),
         (b"\xfd7zXZ\0" + bytes(100), "xz"),
         (b"\x28\xb5\x2f\xfd" + bytes(100), "zstd"),
-        (gzip.compress(gzip.compress(_csv(9))), "packed with gzip twice"),
+        (gzip.compress(gzip.compress(_csv(9), mtime=0), mtime=0), "packed with gzip twice"),
         (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "is not a text file"),
         (random.Random(1).randbytes(5000), "is not a text file"),  # noqa: S311  # rubbish
         (bytes(5000), "is not a CSV file"),
@@ -119,17 +119,17 @@ def test_something_else(content: bytes, words: str, refused: Refused) -> None:
 @pytest.mark.parametrize("kept", [0.1, 0.5, 0.9, 0.99])
 def test_truncated_gzip(content: bytes, kept: float, refused: Refused) -> None:
     """Packed data that ends too early is cut short, not a shorter file."""
-    packed = gzip.compress(content)
+    packed = gzip.compress(content, mtime=0)
     assert "cut short" in refused(packed[: int(len(packed) * kept)])
 
 
 def test_damaged_gzip(refused: Refused) -> None:
     """Packed data with a wrong byte, a wrong checksum or rubbish behind it is damaged."""
-    packed = bytearray(gzip.compress(_csv(20)))
+    packed = bytearray(gzip.compress(_csv(20), mtime=0))
     packed[-6] ^= 1
     assert "is damaged: it cannot be unpacked" in refused(bytes(packed))
     assert "is damaged" in refused(b"\x1f\x8b" + bytes(50))
-    assert "followed by rubbish" in refused(gzip.compress(_csv(20)) + b"rubbish")
+    assert "followed by rubbish" in refused(gzip.compress(_csv(20), mtime=0) + b"rubbish")
 
 
 @pytest.mark.parametrize("tail", [b"", bytes(700)])
@@ -138,14 +138,15 @@ def test_gzip_of_several_parts(tail: bytes, tmp_path: Path) -> None:
     content = _csv(20)
     path = tmp_path / "X.csv"
     path.write_bytes(
-        b"".join(gzip.compress(content[i : i + 100]) for i in range(0, len(content), 100)) + tail
+        b"".join(gzip.compress(content[i : i + 100], mtime=0) for i in range(0, len(content), 100))
+        + tail
     )
     assert len(read_file(path, ReadOptions()).row) == 20
 
 
 def test_gzip_of_endless_parts(refused: Refused) -> None:
     """A file of nothing but empty packed parts is given up."""
-    assert "more than 65,536 packed parts" in refused(gzip.compress(b"") * 70_000)
+    assert "more than 65,536 packed parts" in refused(gzip.compress(b"", mtime=0) * 70_000)
 
 
 @pytest.mark.parametrize(
@@ -228,7 +229,7 @@ def test_truncated_parquet(kept: int, refused: Refused) -> None:
 def test_no_room_to_unpack_parquet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A full disk is no fault of the file."""
     path = tmp_path / "candles_1d.parquet"
-    path.write_bytes(gzip.compress(GOOD_PARQUET))
+    path.write_bytes(gzip.compress(GOOD_PARQUET, mtime=0))
     monkeypatch.setattr(tempfile, "TemporaryFile", functools.partial(open, "/dev/full", "w+b"))
     with pytest.raises(StorageError, match="No space is left to write the unpacked file"):
         read_file(path, ReadOptions())
@@ -335,8 +336,8 @@ SEEDS = [
     ),
     GOOD_PARQUET,
     _parquet({"time": [f"2024-01-0{i}" for i in range(1, 5)], **PRICES}, compression="zstd"),
-    gzip.compress(_csv(9)),
-    gzip.compress(GOOD_PARQUET),
+    gzip.compress(_csv(9), mtime=0),
+    gzip.compress(GOOD_PARQUET, mtime=0),
 ]
 PIECES = st.one_of(
     st.binary(max_size=8),
