@@ -7,6 +7,7 @@ import typer
 
 from app.cli_options import DataDir, PluginFiles
 from app.data_dir import StartError
+from app.frozen import is_frozen
 
 server = typer.Typer(rich_markup_mode=None)
 Host = Annotated[
@@ -17,6 +18,11 @@ TokenFile = Annotated[
     Path | None,
     typer.Option("--token-file", help="The bearer token, in a file.", show_default=False),
 ]
+WITHOUT_TK = "The panel needs Tk, which this Python lacks (Debian: apt install python3-tk)."
+WITHOUT_LIBRARIES = (
+    "The panel needs X11's libraries, which this machine lacks (Debian: apt install libxcb1); "
+    "or use studio-cli serve."
+)
 Workers = Annotated[int | None, typer.Option(help="Runs at once [cores - 1].", show_default=False)]
 
 
@@ -52,8 +58,7 @@ def desktop(
     except ImportError as fault:
         if fault.name not in {"tkinter", "_tkinter"}:
             raise
-        message = "The panel needs Tk, which this Python lacks (Debian: apt install python3-tk)."
-        raise StartError(message) from None
+        raise StartError(WITHOUT_LIBRARIES if is_frozen() else WITHOUT_TK) from None
 
     desktop_command(_flags(host, port, data_dir, token_file, workers, plugins))
 

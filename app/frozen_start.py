@@ -1,6 +1,8 @@
 """How the bundle's program for double-clicking starts."""
 
+import contextlib
 import io
+import signal
 import sys
 from collections.abc import Sequence
 from typing import TextIO
@@ -35,13 +37,14 @@ class Said(io.StringIO):
 
     def write(self, text: str) -> int:
         """Add a text, and forget what is too long ago."""
-        if self._beside is not None:
-            self._beside.write(text)
-            self._beside.flush()
         kept = (self.getvalue() + text)[-MAX_SAID:]
         self.seek(0)
         self.truncate()
         super().write(kept)
+        if self._beside is not None:
+            with contextlib.suppress(OSError, ValueError):  # nobody reads there; it is shown
+                self._beside.write(text)
+                self._beside.flush()
         return len(text)
 
 
@@ -50,10 +53,16 @@ def show(message: str) -> None:
     try:
         import tkinter as tk  # noqa: PLC0415  # only here, and only after a failure
         from tkinter import messagebox  # noqa: PLC0415  # as above
-
-        root = tk.Tk()
-    except (ImportError, tk.TclError):
+    except ImportError:
         return
+    try:
+        root = tk.Tk()
+    except tk.TclError:
+        return
+    # While it is shown Python is not asked: what ends the program must end it at once.
+    with contextlib.suppress(ValueError):  # outside of the main thread there is nothing to set
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_DFL)
     root.withdraw()
     messagebox.showerror("Studio", message.strip().removeprefix("studio: "), parent=root)
     root.destroy()

@@ -43,6 +43,7 @@ def build(dist: Path, work: Path) -> Path:
         check=True,
     )
     bundle = dist / "studio"
+    shutil.copyfile(ROOT / "LICENSE", bundle / "LICENSE")
     if sys.platform == "linux":
         strip(bundle)
         add_menu_entry(bundle)
@@ -95,11 +96,10 @@ def is_elf(path: Path) -> bool:
 def add_menu_entry(bundle: Path) -> None:
     """Put in what a Linux desktop needs: the entry, its icon, and what enters it into the menu."""
     here = ROOT / "packaging"
-    shutil.copyfile(here / "studio.desktop", bundle / "studio.desktop")
+    shutil.copyfile(here / "studio.desktop", bundle / "_internal" / "studio.desktop.in")
     shutil.copyfile(ROOT / "assets" / "icon" / "studio-256.png", bundle / "studio.png")
     shutil.copyfile(here / "add-to-menu", bundle / "add-to-menu")
     (bundle / "add-to-menu").chmod(0o755)
-    shutil.copyfile(ROOT / "LICENSE", bundle / "LICENSE")
 
 
 def size_of(bundle: Path) -> int:

@@ -8,7 +8,10 @@ import importlib.util
 import pkgutil
 import posixpath
 import re
+import shutil
+import subprocess
 import sys
+import sysconfig
 import tomllib
 from collections.abc import Iterable, Iterator
 from importlib import metadata
@@ -25,6 +28,7 @@ NOT_OF_THE_LIBRARY = frozenset(
     (
         *("__main__", "__phello__", "_distutils_hack", "antigravity", "distutils", "ensurepip"),
         *("idlelib", "lib2to3", "nis", "test", "this", "turtle", "turtledemo", "venv"),
+        "readline",  # its library is under the GPL
     )
 )
 NOT_MODULES = (
@@ -58,9 +62,13 @@ NOT_FILES = re.compile(
     | _tcl_data/(tzdata|msgs)/ .* | _tk_data/(demos|images|msgs)/ .*
     | .*/tests?/ .*
     | .*\.(pyx|pxd|pxi|pyi|h|hpp|c|cc|cpp|a)
-    | [^/]+\.dist-info/ (?!METADATA$|entry_points\.txt$|licen[sc]es/) .*
+    | [^/]+\.dist-info/ (?!METADATA$|entry_points\.txt$|licen[sc]e|copying|notice|authors) .*
     """,
-    re.VERBOSE,
+    re.VERBOSE | re.IGNORECASE,
+)
+NOTICE = re.compile(
+    r"[^/]+\.dist-info/(METADATA$|licen[sc]es/|(licen[sc]e|copying|notice|authors)[^/]*$)",
+    re.IGNORECASE,
 )
 WHOLE = (
     *("app", "assets", "contracts", "engine", "gui"),
@@ -129,8 +137,31 @@ def notices() -> Iterator[tuple[str, str]]:
     for name in sorted(requirements()):
         for file in metadata.files(name) or []:
             place = file.as_posix()
-            if re.match(r"[^/]+\.dist-info/(METADATA$|licen[sc]es/)", place):
+            if NOTICE.match(place):
                 yield str(Path(str(file.locate())).resolve()), str(Path(place).parent)
+
+
+def other_notices(binaries: Iterable[Entry]) -> Iterator[tuple[str, str]]:
+    """Yield the licences of Python, of Studio, and of the system's libraries that go in.
+
+    ``binaries`` are name, place and kind of what is linked to; Debian's packages say whose it is.
+    """
+    yield str(ROOT / "LICENSE"), "licenses/studio"
+    yield str(Path(sysconfig.get_path("stdlib")) / "LICENSE.txt"), "licenses/python"
+    asked = shutil.which("dpkg")
+    if asked is None:
+        return
+    owners: set[str] = set()
+    for name in sorted({Path(place).resolve() for _, place, _ in binaries}):
+        if name.is_relative_to("/usr/lib"):
+            found = subprocess.run(
+                [asked, "-S", str(name)], capture_output=True, text=True, check=False
+            )
+            owners |= {line.split(":")[0] for line in found.stdout.splitlines()}
+    for owner in sorted(owners):
+        notice = Path("/usr/share/doc") / owner / "copyright"
+        if notice.is_file():
+            yield str(notice.resolve()), f"licenses/{owner}"
 
 
 def kept(entries: Iterable[Entry]) -> list[Entry]:

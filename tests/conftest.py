@@ -6,7 +6,6 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 from contract_check import CHECKER, declared
@@ -58,21 +57,6 @@ def process(tmp_path: Path) -> Callable[..., Ended]:
         return Ended(done.returncode, done.stdout, done.stderr)
 
     return call
-
-
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Hand what a process has seen of the contract to the one that started it."""
-    handed = getattr(session.config, "workeroutput", None)
-    if handed is not None:
-        handed["produced"] = sorted(CHECKER.produced)
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_testnodedown(node: Any) -> None:
-    """Take what a process has seen of the contract."""
-    CHECKER.produced |= {
-        tuple(each) for each in getattr(node, "workeroutput", {}).get("produced", ())
-    }
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -20,8 +20,8 @@ from app.data_dir import DataDir, HeldError, StartError
 from app.database import open_for_reading
 from app.fault_points import FaultPoints
 from app.runtime_file import RuntimeFile, is_alive, read_runtime, remove_runtime
-from app.server import Server, Started
-from app.settings import Settings, read_settings, take_token
+from app.server import PortError, Server, Started
+from app.settings import SETTINGS_FILE, Settings, read_settings, take_token
 from app.token_file import obtain_token
 from gui.client import Client, GoneError, RefusedError
 from gui.garbage import collect_as_ever, collect_here_alone, collect_some
@@ -237,6 +237,9 @@ def _start(
     while True:
         try:
             return Desktop(root, settings, token, told)
+        except PortError as fault:  # who double-clicks gives no flags
+            place = settings.data_dir / SETTINGS_FILE
+            raise StartError(f"{fault} Or write port = 0 into {place}.") from None
         except HeldError as held:
             holder = read_runtime(settings.data_dir)
             if holder is not None and not is_alive(holder.pid):  # of a process that was killed

@@ -22,7 +22,7 @@ if not sys.platform.startswith("linux"):
     pytest.skip("made of Debian's packages", allow_module_level=True)
 
 # What the README asks of a machine, and what these need in turn.
-PACKAGES = ("libc6", "libx11-6", "libxft2", "libxss1", "fontconfig-config", "fonts-dejavu-core")
+PACKAGES = ("libc6", "libxcb1", "fontconfig-config", "fonts-dejavu-core")
 # These only set other packages up; nothing of theirs is loaded.
 NOT_NEEDED = ("perl", "debconf", "dpkg", "cdebconf", "ucf", "sensible-utils", "media-types")
 WAIT_S = 120.0
@@ -89,14 +89,17 @@ def fill(root: Path) -> None:
 @pytest.fixture(scope="module")
 def bare_root(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Make the root file system, with the bundle in /opt/studio."""
+    assert os.geteuid() == 0, "a root file system is made, and entered, by root alone"
     root = tmp_path_factory.mktemp("bare")
     fill(root)
     shutil.copytree(bundle, root / "opt" / "studio", symlinks=True)
-    asked("mount", "-t", "proc", "proc", str(root / "proc"))
     for name, major, minor in (("null", 1, 3), ("urandom", 1, 9)):
         os.mknod(root / "dev" / name, 0o20666, os.makedev(major, minor))
-    yield root
-    asked("umount", "--lazy", str(root / "proc"))
+    asked("mount", "-t", "proc", "proc", str(root / "proc"))
+    try:
+        yield root
+    finally:
+        asked("umount", "--lazy", str(root / "proc"))
 
 
 @pytest.fixture

@@ -176,8 +176,11 @@ def test_a_wrong_word(studio: Command) -> None:
 
 
 def test_nothing_is_left(studio: Command, tmp_path: Path) -> None:
-    """A run leaves what was asked for, and nothing beside it or in the home directory."""
+    """A run leaves what was asked for, and nothing else but, with a plot, matplotlib's fonts."""
     before = {*tmp_path.rglob("*")}
     assert studio("run", "--no-plot", *QUICK, "--out", tmp_path / "r").code == 0
     left = {*tmp_path.iterdir(), *(tmp_path / "home").iterdir()} - before
     assert left == {tmp_path / "r"}
+    assert studio("run", *QUICK, "--out", tmp_path / "plotted").code == 0
+    at_home = {path.name for path in (tmp_path / "home").rglob("*") if path.is_file()}
+    assert all(name.startswith("fontlist") for name in at_home)

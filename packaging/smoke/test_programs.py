@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from PIL import ImageGrab
 
+from gui.client import RefusedError
+
 if TYPE_CHECKING:
     from gui.client import Client
 
@@ -50,6 +52,15 @@ def test_it_is_no_larger_than_it_may_be(bundle: Path) -> None:
         path.relative_to(bundle / "_internal").parts[0] for path in files if path.parent != bundle
     }
     assert not tops & {"pytest", "mypy", "hypothesis", "PyInstaller", "pip", "tests", "scripts"}
+
+
+def at_work(bundle: Path) -> list[str]:
+    """Return the programs of the bundle that run."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            found.append(str((process / "exe").readlink()))
+    return [each for each in found if each.startswith(f"{bundle}/")]
 
 
 def test_serves_imports_and_streams(spawn: Spawn, source: Command, tmp_path: Path) -> None:
@@ -87,13 +98,15 @@ def test_serves_imports_and_streams(spawn: Spawn, source: Command, tmp_path: Pat
         assert not (server.data_dir / "server.json").exists()
 
 
-def test_a_killed_run_goes_on(spawn: Spawn) -> None:
+def test_a_killed_run_goes_on(spawn: Spawn, bundle: Path) -> None:
     """After kill -9 nothing of the program is left, and the next start finishes the run."""
     first = spawn("studio-cli", *SERVE)
     run_id = first.client.post("/runs", LONG)["run_id"]
     first.wait_for(run_id, "running")
     first.process.kill()
     first.ended()
+    if sys.platform.startswith("linux"):
+        assert at_work(bundle) == []
     again = spawn("studio-cli", *SERVE)
     run = again.wait_for(run_id, "completed")
     assert run["attempt"] == 2
@@ -154,8 +167,9 @@ if sys.platform.startswith("linux"):
                 while True:
                     file.write(b"x" * 4096)
                     file.flush()
-            with pytest.raises(Exception, match=r"(?i)disk|space|full"):
+            with pytest.raises(RefusedError) as caught:
                 client.post("/runs", SAMPLE)
+            assert (caught.value.status, caught.value.code) == (507, "STORAGE_FULL")
             assert client.get("/health")["status"] == "ok"
             assert end(server).code == 0
 
@@ -218,8 +232,10 @@ def test_a_failed_double_click(spawn: Spawn, display: str, tmp_path: Path) -> No
             assert failed.process.poll() is None, failed.ended()
             assert time.monotonic() < until
             time.sleep(0.1)
-        failed.process.kill()
-        assert "cannot be used: address already in use" in failed.ended().out
+        done = end(failed)
+        assert done.code == -signal.SIGTERM
+        assert "cannot be used: address already in use" in done.out
+        assert f"write port = 0 into {settings}" in done.out
 
 
 def test_without_a_display(spawn: Spawn) -> None:

@@ -152,3 +152,21 @@ def test_from_source_matplotlib_decides(tmp_path: Path, monkeypatch: pytest.Monk
     (tmp_path / "cache").mkdir()
     frozen.keep_font_cache(tmp_path)
     assert "MPLCONFIGDIR" not in os.environ
+
+
+def test_no_window_without_tk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where Tk itself cannot be loaded nothing is shown, and nothing breaks."""
+    monkeypatch.setitem(sys.modules, "tkinter", None)
+    frozen_start.show("studio: no one sees this")
+
+
+def test_errors_that_cannot_be_written_are_kept() -> None:
+    """A full device keeps no sentence from being shown."""
+
+    class Full(io.StringIO):
+        def write(self, _: str) -> int:
+            raise OSError(28, "no space")
+
+    said = frozen_start.Said(Full())
+    said.write("studio: no")
+    assert said.getvalue() == "studio: no"

@@ -2,6 +2,7 @@ import hashlib
 import importlib.util
 import io
 import os
+import shutil
 import struct
 import subprocess
 import tarfile
@@ -102,7 +103,28 @@ def test_notices_name_every_library() -> None:
     assert len(folders) == len(contents.requirements())
     for name in ("numpy", "ta_lib", "pyarrow", "matplotlib", "exchange_calendars", "tzdata"):
         assert [each for each in folders if each.startswith(f"{name}-")], name
-    assert [folder for _, folder in found if folder.endswith("licenses")]
+    licensed = {
+        folder.split("/")[0].lower() for source, folder in found if not source.endswith("METADATA")
+    }
+    # Their licence stands in METADATA alone.
+    assert {each.partition("-")[0] for each in folders - licensed} <= {"cython", "pyluach"}
+
+
+def test_notices_of_what_is_not_from_python() -> None:
+    """Python, Studio and the libraries of the system come with their licences."""
+    linked = [
+        ("libX11.so.6", str(each), "BINARY") for each in Path("/usr/lib").glob("*/libX11.so.6")
+    ]
+    found = {folder: Path(source) for source, folder in contents.other_notices(linked)}
+    assert {"licenses/studio", "licenses/python"} <= found.keys()
+    assert all(source.is_file() for source in found.values())
+    if linked and shutil.which("dpkg"):
+        assert "licenses/libx11-6" in found
+
+
+def test_nothing_under_the_gpl_is_linked() -> None:
+    """The library behind readline would bind all of it to its terms."""
+    assert "readline" not in contents.standard_library()
 
 
 @pytest.mark.parametrize(
@@ -251,17 +273,19 @@ def test_comparison_tells_what_differs(tmp_path: Path) -> None:
 
 def test_menu_entry_names_the_program_where_it_lies(tmp_path: Path) -> None:
     """The entry holds the folder's own path, with what is special in a desktop entry escaped."""
-    folder = tmp_path / 'a "b" $c 5%'
-    folder.mkdir()
-    for name in ("add-to-menu", "studio.desktop"):
-        (folder / name).write_bytes((ROOT / "packaging" / name).read_bytes())
+    folder = tmp_path / 'a "b" $c 5% d\\e'
+    (folder / "_internal").mkdir(parents=True)
+    for name, place in (("add-to-menu", "."), ("studio.desktop", "_internal/studio.desktop.in")):
+        target = folder / name if place == "." else folder / place
+        target.write_bytes((ROOT / "packaging" / name).read_bytes())
+    (tmp_path / "link").symlink_to(folder / "add-to-menu")
     home = tmp_path / "home"
     subprocess.run(
-        ["/bin/sh", str(folder / "add-to-menu")],
+        ["/bin/sh", str(tmp_path / "link")],
         env={"PATH": os.environ["PATH"], "HOME": str(home)},
         check=True,
         capture_output=True,
     )
     lines = (home / ".local/share/applications/studio.desktop").read_text().splitlines()
-    assert f'Exec="{tmp_path}/a \\\\"b\\\\" \\\\$c 5%%/Studio"' in lines
-    assert f"Icon={folder}/studio.png" in lines
+    assert rf'Exec="{tmp_path}/a \\"b\\" \\$c 5%% d\\\\e/Studio"' in lines
+    assert rf'Icon={tmp_path}/a "b" $c 5% d\\e/studio.png' in lines
