@@ -76,7 +76,7 @@ def test_whole_packages_leave_out_their_tests() -> None:
 def test_nothing_of_the_tests_goes_in() -> None:
     """What only tests, checks and builds need is kept out by name; what Studio needs is not."""
     foreign = set(contents.foreign_modules())
-    assert {"pytest", "mypy", "hypothesis", "setuptools", "PyInstaller", "scipy"} <= foreign
+    assert {"pytest", "mypy", "hypothesis", "setuptools", "scipy"} <= foreign
     needed = {"numpy", "pandas", "pyarrow", "talib", "tornado", "PIL", "fontTools", "engine", "app"}
     assert not needed & foreign
     assert {"distributed", "dask"} <= foreign
