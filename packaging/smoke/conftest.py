@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -73,22 +73,27 @@ class Ended:
 Command = Callable[..., Ended]
 
 
+def ended(command: Sequence[str | Path], folder: Path, environment: Mapping[str, str]) -> Ended:
+    """Run a command to its end."""
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=WAIT_S,
+        check=False,
+    )
+    return Ended(done.returncode, done.stdout, done.stderr)
+
+
 @pytest.fixture
 def studio(cli: Path, plain: Mapping[str, str], tmp_path: Path) -> Command:
     """Return a way to call the console program."""
 
     def call(*arguments: object, **environment: str) -> Ended:
-        done = subprocess.run(
-            [cli, *map(str, arguments)],
-            cwd=tmp_path,
-            env={**plain, **environment},
-            capture_output=True,
-            text=True,
-            encoding="utf-8",
-            timeout=WAIT_S,
-            check=False,
-        )
-        return Ended(done.returncode, done.stdout, done.stderr)
+        return ended([cli, *map(str, arguments)], tmp_path, {**plain, **environment})
 
     return call
 
@@ -98,17 +103,9 @@ def source(tmp_path: Path, plain: Mapping[str, str]) -> Command:
     """Return a way to call the same program from its sources."""
 
     def call(*arguments: object) -> Ended:
-        done = subprocess.run(
-            [sys.executable, "-m", "app", *map(str, arguments)],
-            cwd=tmp_path,
-            env={**plain, "STUDIO_DATA_DIR": str(tmp_path / "data-of-source")},
-            capture_output=True,
-            text=True,
-            encoding="utf-8",
-            timeout=WAIT_S,
-            check=False,
-        )
-        return Ended(done.returncode, done.stdout, done.stderr)
+        command = [sys.executable, "-m", "app", *map(str, arguments)]
+        own = {"STUDIO_DATA_DIR": str(tmp_path / "data-of-source")}
+        return ended(command, tmp_path, {**plain, **own})
 
     return call
 
