@@ -5,6 +5,8 @@ from collections.abc import Callable
 from concurrent.futures import Executor as Threads
 from typing import TYPE_CHECKING, TypeVar
 
+from app.memory import give_back_memory
+
 if TYPE_CHECKING:
     from app.backtests import Backtests
 
@@ -24,4 +26,11 @@ class EngineCalls:
 
     async def off_loop(self, work: Callable[[], T]) -> T:
         """Return what ``work`` returns, done on a thread."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+        def worked() -> T:
+            try:
+                return work()
+            finally:
+                give_back_memory()
+
+        return await asyncio.get_running_loop().run_in_executor(self._threads, worked)

@@ -34,6 +34,7 @@ from app.fault_points import FaultPoints
 from app.frozen import keep_font_cache
 from app.handlers.base import NotFound, Services
 from app.logs import Cleaner, start_logging
+from app.memory import give_back_memory
 from app.operations import by_path
 from app.presets import PresetService
 from app.recovery import Reader, Recovered, recover
@@ -243,6 +244,7 @@ class Server:
         )
 
     def _ended(self) -> None:
+        give_back_memory()
         with contextlib.suppress(RuntimeError):  # the housekeeping has closed
             self._runs.tidy_up()
 

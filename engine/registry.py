@@ -163,7 +163,8 @@ def _sentence(found: Any, model: type[BaseModel]) -> str:
     if found["type"] == "extra_forbidden":
         *parents, name = (str(part) for part in found["loc"])
         close = difflib.get_close_matches(name, _fields_at(model, parents), n=1)
-        return f"unknown field; did you mean {close[0]!r}?" if close else "unknown field"
+        what = "unknown field" if name else "a field without a name"
+        return f"{what}; did you mean {close[0]!r}?" if close else what
     if found["type"] == "missing":
         return "is required"
     if found["type"] in {"model_type", "dict_type"}:  # the message would name our classes

@@ -248,6 +248,12 @@ def cached_import(visitor: Visitor, *, parquet: bool) -> None:
     visitor.ask("GET", "/candles?symbol=SOAKFULL&timeframe=1h&limit=10")
 
 
+def cached_feature(visitor: Visitor, period: int) -> None:
+    """Look at an indicator that nobody else asks for."""
+    named = quote(json.dumps([{"name": "wma", "params": {"timeperiod": period}}]))
+    visitor.ask("GET", f"/features?symbol=SPX&provider=sample&limit=10&indicators={named}")
+
+
 def new_candles(visitor: Visitor, *, parquet: bool) -> bytes:
     """Return a file of any size, like no other."""
     rows = visitor.random.randint(50, MOST_ROWS)

@@ -3,9 +3,10 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from contract_check import CHECKER, declared
@@ -57,6 +58,37 @@ def process(tmp_path: Path) -> Callable[..., Ended]:
         return Ended(done.returncode, done.stdout, done.stderr)
 
     return call
+
+
+def _sendable(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode(errors="backslashreplace").decode()
+    if isinstance(value, dict):
+        return {_sendable(key): _sendable(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_sendable(each) for each in value]
+    return value
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_report_to_serializable() -> Generator[None, Any, Any]:
+    """Keep half characters, which some tests log, out of what one process tells another."""
+    return _sendable((yield))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Hand what a process has seen of the contract to the one that started it."""
+    handed = getattr(session.config, "workeroutput", None)
+    if handed is not None:
+        handed["produced"] = sorted(CHECKER.produced)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take what a process has seen of the contract."""
+    CHECKER.produced |= {
+        tuple(each) for each in getattr(node, "workeroutput", {}).get("produced", ())
+    }
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

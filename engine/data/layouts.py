@@ -17,7 +17,8 @@ from engine.wording import noun
 
 SEPARATORS = (",", ";", "\t", "|")
 TIME_TITLES = ("date", "datetime", "time", "timestamp")
-LESSER_TIME_TITLES = ("opentime", "indexlevel0")  # Binance with a header; the index of a data frame
+# Binance with a header; the index of a data frame; Studio's own artifacts.
+LESSER_TIME_TITLES = ("opentime", "indexlevel0", "ts")
 COLUMN_TITLES = {
     "open": "open",
     "high": "high",

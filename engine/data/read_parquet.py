@@ -74,8 +74,18 @@ def read_parquet(
             ragged=(),
         )
     except FAULTS as fault:
-        reason = str(fault).partition("\n")[0][:160]
-        raise DataError(f"{name} cannot be read as Parquet: {reason}") from None
+        raise DataError(f"{name} cannot be read as Parquet: {_in_words(fault)}") from None
+
+
+def _in_words(fault: Exception) -> str:
+    """Return why pyarrow gave up, without its words for it."""
+    if isinstance(fault, MemoryError):
+        return "there is not enough memory to unpack it"
+    if isinstance(fault, NotImplementedError):
+        return "it uses a part of the format that is not supported"
+    if isinstance(fault, OSError) and fault.errno is not None:
+        return fault.strerror or "the file cannot be read"
+    return "its contents are damaged, or encrypted"
 
 
 def _checked_paths(

@@ -3,9 +3,8 @@
 
 Plain Python that Cython also compiles to C; both give the same bits, because every expression uses
 + - * / and comparisons only (and the scalar ``exp`` of the C library where slippage is noisy),
-evaluated left to right as written, with the compiler's contraction into fused multiply-add switched
-off (``setup.py``). Interpreted, it is fed with memoryviews of the
-same arrays, which hand out Python floats rather than numpy scalars.
+evaluated left to right as written, and never as fused multiply-add (``setup.py``). Interpreted, it
+is fed with memoryviews of the same arrays, which hand out Python floats, not numpy scalars.
 """
 
 import cython
@@ -207,21 +206,10 @@ def _book(
     tape.price[row] = price
     tape.commission[row] = commission
     tape.slippage[row] = fabs(quantity) * fabs(price - base)
-    tape.realized_pnl[row] = realized
+    tape.realized_pnl[row] = realized + 0.0  # never -0
     tape.position_after[row] = after
     tape.entry_after[row] = account.entry_price
     tape.n = row + 1
-
-
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
-def _shocked(shock: Shock, configured: cython.double, k: cython.Py_ssize_t) -> cython.double:
-    """Return the fraction by which fill ``k`` slips in place of the configured one."""
-    slip: cython.double = shock.flat + shock.multiple * configured
-    if shock.noise.shape[0] > 0:
-        slip = slip * exp(shock.sigma * shock.noise[k] - shock.sigma * shock.sigma / 2.0)
-    return slip
 
 
 @cython.cfunc
@@ -242,6 +230,7 @@ def _trade(
     side: cython.double = _sign(quantity)
     moved: cython.double = bars.spread[t]
     ratio: cython.double = 1.0
+    sigma: cython.double
     price: cython.double
     commission: cython.double
     if bars.has_volume and bars.volume[t] > 0.0:
@@ -252,9 +241,11 @@ def _trade(
     moved = moved + bars.impact[t] * ratio
     price = base * (1.0 + side * moved) * (1.0 + side * terms.slippage_bps / 1e4)
     if terms.shock.active:
-        price = base * (
-            1.0 + side * _shocked(terms.shock, fabs(price / base - 1.0), account.n_fills)
-        )
+        moved = terms.shock.flat + terms.shock.multiple * fabs(price / base - 1.0)
+        if terms.shock.noise.shape[0] > 0:
+            sigma = terms.shock.sigma
+            moved = moved * exp(sigma * terms.shock.noise[account.n_fills] - sigma * sigma / 2.0)
+        price = base * (1.0 + side * moved)
     price = max(0.0, price)
     account.n_fills += 1
     commission = (
@@ -297,14 +288,12 @@ def _fill_pending(
 ) -> cython.void:
     """Fill the waiting order on a tradable bar; carry or drop it on one without volume."""
     changes: cython.bint = account.pending != account.position
-    if bars.has_volume and bars.volume[t] == 0.0:
-        if terms.carry_zero_volume:
-            return
-        if terms.skip_zero_volume:
-            account.n_skipped += changes
-            account.has_pending = False
-            return
-    if changes:
+    untraded: cython.bint = bars.has_volume and bars.volume[t] == 0.0
+    if untraded and terms.carry_zero_volume:
+        return
+    if untraded and terms.skip_zero_volume:
+        account.n_skipped += changes
+    elif changes:
         _trade(account, tape, terms, bars, t, 0, bars.base[t], account.pending)
     account.has_pending = False
 
@@ -355,6 +344,7 @@ def simulate(  # noqa: C901  # the order of a bar's steps is best read in one pl
     """
     t: cython.Py_ssize_t
     last: cython.Py_ssize_t
+    years: cython.double
     fee: cython.double
     equity: cython.double
     with cython.nogil:
@@ -364,14 +354,9 @@ def simulate(  # noqa: C901  # the order of a bar's steps is best read in one pl
                 _open(account)
             last = bars.first + bars.n - 1
             fee = 0.0
-            if account.position < 0.0 and t > bars.first:
-                fee = (
-                    terms.borrow_bps
-                    / 1e4
-                    * ((bars.ts[t - bars.first] - bars.ts[t - bars.first - 1]) / YEAR_MS)
-                    * fabs(account.position)
-                    * bars.close[t - 1]
-                )
+            if terms.borrow_bps > 0.0 and account.position < 0.0 and t > bars.first:
+                years = (bars.ts[t - bars.first] - bars.ts[t - bars.first - 1]) / YEAR_MS
+                fee = terms.borrow_bps / 1e4 * years * fabs(account.position) * bars.close[t - 1]
                 account.cash = account.cash - fee
             if account.has_pending:
                 _fill_pending(account, tape, terms, bars, t)
@@ -391,3 +376,24 @@ def simulate(  # noqa: C901  # the order of a bar's steps is best read in one pl
                 curve.cash[t] = account.cash
             if fee != 0.0 and curve.borrow.shape[0] > 0:
                 curve.borrow[t] = fee
+
+
+def extremes(
+    low: cython.const[cython.double][::1],
+    high: cython.const[cython.double][::1],
+    start: cython.const[cython.longlong][::1],
+    stop: cython.const[cython.longlong][::1],
+    lowest: cython.double[::1],
+    highest: cython.double[::1],
+) -> None:
+    """Write the lowest low and the highest high of the bars from each start to before its stop."""
+    k: cython.Py_ssize_t
+    t: cython.Py_ssize_t
+    least: cython.double
+    most: cython.double
+    with cython.nogil:
+        for k in range(start.shape[0]):
+            least, most = low[start[k]], high[start[k]]
+            for t in range(start[k] + 1, stop[k]):
+                least, most = min(least, low[t]), max(most, high[t])
+            lowest[k], highest[k] = least, most

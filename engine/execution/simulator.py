@@ -49,7 +49,7 @@ def simulate(
     _refuse_overflow(written)
     fills = _fills(taken, candles)
     with np.errstate(over="ignore", invalid="ignore"):  # looked at next
-        trades = round_trips(fills, candles, borrow)
+        trades = round_trips(fills, candles, borrow, loop.extremes)
     _refuse_overflow({name: getattr(trades, name) for name in ("pnl", "return_", "mae", "mfe")})
     return Execution(
         curve=EquityCurve(**written),

@@ -1,6 +1,6 @@
 """Round trips: what fills amount to, from flat to flat or through a reversal."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -10,7 +10,19 @@ if TYPE_CHECKING:
     from engine.records import Floats, Integers
 
 
-def round_trips(fills: Fills, candles: Candles, borrow: "Floats") -> Trades:
+class Extremes(Protocol):
+    """Finds how low and how high prices went in stretches of bars, none of them empty."""
+
+    def __call__(
+        self, candles: Candles, start: "Integers", stop: "Integers"
+    ) -> "tuple[Floats, Floats]":
+        """Return the lowest low and the highest high of the bars from ``start`` to before ``stop``.
+
+        All arrays (n_stretches,).
+        """
+
+
+def round_trips(fills: Fills, candles: Candles, borrow: "Floats", extremes: Extremes) -> Trades:
     """Return the round trips of ``fills``, in order of entry.
 
     A fill that crosses zero closes one trade and opens the next; the closing part takes the share
@@ -42,7 +54,7 @@ def round_trips(fills: Fills, candles: Candles, borrow: "Floats") -> Trades:
         is_open, (final_close - legs["entry_after"][last]) * legs["after"][last], 0.0
     )
     pnl = _sum(legs["realized_pnl"], opens) - commission - fees + unrealized
-    mae, mfe = _excursions(legs, opens, candles)
+    mae, mfe = _excursions(legs, opens, candles, extremes)
     return Trades(
         entry_bar=entry_bar,
         exit_bar=exit_bar,
@@ -112,21 +124,17 @@ def _held_sum(per_bar: "Floats", start: "Integers", stop: "Integers") -> "Floats
     sums = np.zeros(len(start))
     held = stop > start
     if held.any() and len(per_bar):
-        sums[held] = _reduce(np.add, per_bar, start[held], stop[held])
+        bounds = np.column_stack([start[held], stop[held]]).ravel()
+        if bounds[-1] == len(
+            per_bar
+        ):  # reduceat runs to the end by itself, and takes no such index
+            bounds = bounds[:-1]
+        sums[held] = np.add.reduceat(per_bar, bounds)[::2]
     return sums
 
 
-def _reduce(ufunc: np.ufunc, values: "Floats", start: "Integers", stop: "Integers") -> "Floats":
-    """Return ``ufunc`` over ``values[start:stop]`` for each pair; pairs ascend, none is empty."""
-    bounds = np.column_stack([start, stop]).ravel()
-    if bounds[-1] == len(values):  # reduceat runs to the end by itself, and takes no such index
-        bounds = bounds[:-1]
-    reduced: Floats = ufunc.reduceat(values, bounds)[::2]
-    return reduced
-
-
 def _excursions(
-    legs: dict[str, Any], opens: "Integers", candles: Candles
+    legs: dict[str, Any], opens: "Integers", candles: Candles, extremes: Extremes
 ) -> "tuple[Floats, Floats]":
     """Return MAE ≤ 0 and MFE ≥ 0 of each trade: side (price / average entry - 1) at its extremes.
 
@@ -140,8 +148,7 @@ def _excursions(
     is_last = np.append(opens[1:], len(start)) - 1
     stop[is_last] = len(candles)
     side, average = np.sign(legs["after"][holds]), legs["entry_after"][holds]
-    low = _reduce(np.minimum, candles.low, start[holds], stop[holds])
-    high = _reduce(np.maximum, candles.high, start[holds], stop[holds])
+    low, high = extremes(candles, start[holds], stop[holds])
     at_low, at_high = _move(side, low, average), _move(side, high, average)
     worst, best = np.zeros(len(start)), np.zeros(len(start))
     worst[holds], best[holds] = np.minimum(at_low, at_high), np.maximum(at_low, at_high)

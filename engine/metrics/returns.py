@@ -17,15 +17,14 @@ Z_95 = NormalDist().inv_cdf(0.95)
 
 def per_bar_returns(equity: "Floats", initial: float) -> "Floats":
     """Return r (n,), r_t = E_t / E_{t-1} - 1 with E_{-1} the initial cash; 0 where E_{t-1} ≤ 0."""
-    before = np.empty(len(equity))
-    before[0] = initial
-    before[1:] = equity[:-1]
+    returns = np.empty(len(equity))
     with np.errstate(over="ignore"):  # what is infinite makes the statistics null
-        if before.min() > 0:
-            np.divide(equity, before, out=before)
-            before -= 1.0
-            return before
-        returns = np.zeros(len(equity))
+        if initial > 0 and equity.min() > 0:  # the usual case, in two passes
+            np.divide(equity[:1], initial, out=returns[:1])
+            np.divide(equity[1:], equity[:-1], out=returns[1:])
+            returns -= 1.0
+            return returns
+        before = np.concatenate([[initial], equity[:-1]])
         np.divide(equity, before, out=returns, where=before > 0)
         return np.where(before > 0, returns - 1.0, 0.0)
 

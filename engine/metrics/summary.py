@@ -8,7 +8,7 @@ import numpy as np
 
 from engine.errors import DataError
 from engine.metrics.drawdown import drawdown_series, drawdown_statistics, max_drawdown
-from engine.metrics.measured import Measured, null
+from engine.metrics.measured import Measured, blocks, null
 from engine.metrics.returns import (
     ReturnStatistics,
     cagr,
@@ -155,13 +155,16 @@ def _activity(candles: Candles, execution: Execution, periods: float) -> dict[st
     if len(at_close):  # what a bar held is what it held before a fill at its close
         held = held.copy()
         held[fills.bar[at_close]] = -fills.side[at_close] * fills.qty[at_close]
-    gross = held * candles.close
-    np.abs(gross, out=gross)
-    if equity.min() > 0:
-        gross /= equity
-    else:
-        np.divide(gross, equity, out=gross, where=equity > 0)
-        gross[equity <= 0] = 0.0
+    invested, most = 0.0, 0.0
+    for part in blocks(n):
+        gross, worth = held[part] * candles.close[part], equity[part]
+        np.abs(gross, out=gross)
+        if worth.min() > 0:
+            gross /= worth
+        else:
+            gross = np.divide(gross, worth, out=np.zeros_like(gross), where=worth > 0)
+        invested += float(gross.sum())
+        most = max(most, float(gross.max()))
     at_fill = equity[fills.bar]
     traded = np.divide(
         fills.qty * fills.price, at_fill, out=np.zeros(len(fills)), where=at_fill > 0
@@ -169,8 +172,8 @@ def _activity(candles: Candles, execution: Execution, periods: float) -> dict[st
     return {
         "turnover": Measured(float(traded.sum()) * periods / n),
         "exposure": Measured(float(np.count_nonzero(held)) / n),
-        "avg_gross_exposure": Measured(float(gross.mean())),
-        "max_gross_exposure": Measured(float(gross.max())),
+        "avg_gross_exposure": Measured(invested / n),
+        "max_gross_exposure": Measured(most),
     }
 
 

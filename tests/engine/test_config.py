@@ -183,6 +183,7 @@ def test_written_out_configuration_is_its_own_fixed_point() -> None:
         ({"adjust": "all"}, "adjust", "'none' or 'split_dividend'"),
         ({"risk_free_annual": -1}, "risk_free_annual", "greater than -1"),
         ({"colour": 1}, "colour", "unknown field"),
+        ({"": 1}, "", "a field without a name"),
         ({"executoin": {}}, "executoin", "did you mean 'execution'"),
         ({"execution": {"slipage_bps": 1}}, "execution.slipage_bps", "did you mean 'slippage_bps'"),
         ({"execution": {"initial_cash": 0}}, "execution.initial_cash", "greater than"),

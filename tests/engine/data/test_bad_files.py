@@ -1,10 +1,12 @@
 """Files that are damaged, too large, hostile or no files: a sentence each, and nothing else."""
 
+import errno
 import functools
 import gzip
 import io
 import os
 import random
+import re
 import tempfile
 import zlib
 from collections.abc import Callable, Iterable
@@ -224,6 +226,46 @@ def test_truncated_parquet(kept: int, refused: Refused) -> None:
     assert "is damaged or cut short: it does not end as Parquet does" in refused(
         GOOD_PARQUET[:kept]
     )
+
+
+def test_parquet_with_a_wrong_byte(tmp_path: Path) -> None:
+    """Whatever byte is wrong, what is told is for a person, without the library's words."""
+    path = tmp_path / "candles_1d.parquet"
+    content = _parquet({"time": DAYS, **PRICES}, compression="gzip")
+    sentences = set()
+    for at in range(len(content)):
+        path.write_bytes(content[:at] + bytes([content[at] ^ 0xFF]) + content[at + 1 :])
+        try:
+            read_file(path, ReadOptions())
+        except DataError as fault:
+            sentences.add(str(fault))
+    damaged = "candles_1d.parquet cannot be read as Parquet: its contents are damaged, or encrypted"
+    assert damaged in sentences
+    for sentence in sentences:
+        assert re.search("(?i)exception|codec|thrift|arrow|deserial|snappy|gzip", sentence) is None
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        (
+            pa.ArrowNotImplementedError("No codec"),
+            "it uses a part of the format that is not supported",
+        ),
+        (pa.ArrowMemoryError("malloc of size 9"), "there is not enough memory to unpack it"),
+        (OSError(errno.EIO, "Input/output error"), "Input/output error"),
+    ],
+)
+def test_why_parquet_cannot_be_read(
+    fault: Exception, words: str, refused: Refused, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A part of the format, memory and a disk that fails are told apart from damage."""
+
+    def failing(*_: object, **__: object) -> None:
+        raise fault
+
+    monkeypatch.setattr(pq, "ParquetFile", failing)
+    assert refused(GOOD_PARQUET).endswith(f"cannot be read as Parquet: {words}")
 
 
 def test_no_room_to_unpack_parquet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

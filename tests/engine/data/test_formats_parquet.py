@@ -146,6 +146,11 @@ def test_index_of_a_data_frame(read: Read) -> None:
     assert read(packed({**PRICES, "__index_level_0__": TIMES["ns"]})).candles.ts.tolist() == DAYS_MS
 
 
+def test_own_artifacts(read: Read) -> None:
+    """What Studio itself writes, with the time as ``ts``, comes in again."""
+    assert read(packed({"ts": TIMES["epoch_ms"], **PRICES})).candles.ts.tolist() == DAYS_MS
+
+
 def test_nulls(read: Read) -> None:
     """A null price, volume or time is a fault of its row, and a column of nulls is unknown."""
     table = {"time": TIMES["us"], **PRICES, "volume": [1.0, 2.0, 3.0, 4.0], "vwap": pa.nulls(4)}

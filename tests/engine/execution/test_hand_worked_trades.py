@@ -52,6 +52,13 @@ def test_a_reversal_is_one_fill_and_two_trades(run: Run) -> None:
     assert result.curve.equity.tolist() == near([1_050, 1_000, 1_050 + 100 - 150])
 
 
+def test_a_cover_at_the_entry_price_makes_nothing(run: Run) -> None:
+    """What a fill at the average price realizes is 0, and not -0."""
+    result = run([10.0, 10.0, 10.0, 10.0], [-1, 0, 0, 0])
+    assert result.fills.side.tolist() == [-1, 1]
+    assert not np.signbit(result.fills.realized_pnl).any()
+
+
 def test_borrow_over_a_weekend_belongs_to_the_trade_held_before_the_fill(run: Run) -> None:
     """From Friday to Monday a short pays three days on Friday's close, even when Monday ends it."""
     # Thursday 1 January 1970 orders -100; Friday fills at 10 and closes at 8: E = 1200.
