@@ -123,6 +123,25 @@ def _run_portion(
             raise PluginError(message) from None
 
 
+def _distributed() -> Any:
+    """Return the library; where it is imported, the loggers of others stay as they are.
+
+    Raises
+        ClusterError where it is not installed.
+    """
+    others = [logging.getLogger(name) for name in ("tornado", "tornado.application")]
+    kept = [(other.level, other.propagate, list(other.handlers)) for other in others]
+    try:
+        import distributed  # noqa: PLC0415  # a second, and only for those who name a scheduler
+    except ImportError:
+        message = "a scheduler is named, but the extra 'cluster' is not installed"
+        raise ClusterError(message) from None
+    for other, (level, propagate, handlers) in zip(others, kept, strict=True):
+        other.setLevel(level)
+        other.propagate, other.handlers = propagate, handlers
+    return distributed
+
+
 class ClusterMapper:
     """Maps on the workers of a scheduler; an ``engine.validation.Mapper``."""
 
@@ -134,11 +153,7 @@ class ClusterMapper:
     @functools.cached_property
     def _client(self) -> Any:
         """Connect when it is first needed; a run without tests needs no cluster."""
-        try:
-            import distributed  # noqa: PLC0415  # a second, and only for those who name a scheduler
-        except ImportError:
-            message = "a scheduler is named, but the extra 'cluster' is not installed"
-            raise ClusterError(message) from None
+        distributed = _distributed()
         for name in ("distributed", "distributed.client", "distributed.core"):
             # What it logs of lost connections is said in one sentence by us.
             logging.getLogger(name).setLevel(logging.CRITICAL)

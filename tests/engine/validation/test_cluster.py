@@ -254,6 +254,26 @@ def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
         ClusterMapper("tcp://127.0.0.1:9").map(Never(), 1, lambda: None, lambda _: None)
 
 
+UNTOUCHED = """
+import logging
+from engine.validation import cluster
+
+names = ("tornado", "tornado.access", "tornado.application", "tornado.general")
+def state():
+    loggers = map(logging.getLogger, names)
+    return [(each.level, each.propagate, list(each.handlers)) for each in loggers]
+
+before = state()
+assert cluster._distributed().Client
+assert state() == before
+"""
+
+
+def test_the_loggers_of_others_stay_as_they_are() -> None:
+    """What the server logs is not silenced, nor told anywhere else, for the sake of a cluster."""
+    subprocess.run([sys.executable, "-c", UNTOUCHED], check=True)
+
+
 class Ready:
     """A preparation that notes when it is made, and who works meanwhile."""
 
