@@ -159,8 +159,8 @@ class ClusterMapper:
             logging.getLogger(name).setLevel(logging.CRITICAL)
         try:
             # A client for an address that means nothing would fail once more when it is deleted.
-            distributed.comm.get_address_host(self._address)  # type: ignore[attr-defined]  # as below
-            return distributed.Client(  # type: ignore[no-untyped-call]  # it ships no types
+            distributed.comm.get_address_host(self._address)
+            return distributed.Client(
                 self._address, timeout=CONNECT_S, set_as_default=False, name="studio"
             )
         except (OSError, ValueError, TypeError) as fault:  # TimeoutError is an OSError
