@@ -18,8 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from engine import __version__
-from engine.config import BlockBootstrapConfig, RunConfig
-from engine.data import Dataset, DatasetInfo, QualityReport
+from engine.config import BlockBootstrapConfig
 from engine.metrics import measure
 from engine.pipeline import RunContext, run
 from engine.plan import make_plan
@@ -27,6 +26,7 @@ from engine.records import Candles
 from engine.rerun import Rerun
 from engine.streams import generator
 from engine.validation import MappedReplicates, Subject, ThreadMapper, validation_tests
+from scripts.bench.held import Held
 
 if TYPE_CHECKING:
     from engine.records import Floats
@@ -87,26 +87,6 @@ class Sizes:
 
 LONG = Sizes(2000, PERMUTATIONS, 1000, 1000, (0.3, 0.0, -0.2), 2000, 999)
 SHORT = Sizes(400, 19, 100, 100, (0.3,), 400, 299)
-
-
-@dataclass(frozen=True)
-class Held:
-    """A provider of candles that are there already."""
-
-    candles: Candles
-
-    def fingerprint(self, config: RunConfig) -> str:
-        """Return a name of the candles."""
-        return f"{id(self.candles)}/{config.symbol}"
-
-    def datasets(self) -> list[DatasetInfo]:
-        """Return nothing: the candles are given by hand."""
-        return []
-
-    def load(self, config: RunConfig) -> Dataset:  # noqa: ARG002  # there is nothing to choose from
-        """Return the candles."""
-        n = len(self.candles)
-        return Dataset(self.candles, None, QualityReport(rows_in=n, rows_out=n))
 
 
 def market(gaps: "Floats", moves: "Floats", rng: np.random.Generator) -> Candles:

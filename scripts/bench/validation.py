@@ -20,8 +20,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from engine.config import RunConfig
-from engine.data import Dataset, DatasetInfo, QualityReport
 from engine.execution import Markets, load_kernel
 from engine.kernels import is_compiled
 from engine.pipeline import PreparedRun, RunContext, prepare
@@ -34,10 +32,12 @@ from engine.validation.market import Market
 
 if TYPE_CHECKING:  # as in peers.py
     from scripts.bench import peer_jobs, peers, perf_run
+    from scripts.bench.held import Held
 else:
     import peer_jobs
     import peers
     import perf_run
+    from held import Held
 
 N_BARS, N_MARKETS, LONG = 2_500, 1_000, 1_000_000
 TESTS: dict[str, dict[str, Any]] = {
@@ -55,29 +55,9 @@ def candles_of(n_bars: int) -> Candles:
 
 def prepared(candles: Candles, validation: Mapping[str, Any], mapper: ThreadMapper) -> PreparedRun:
     """Return the job of peers.py with validation tests."""
-    context = RunContext(provider=InMemory(candles), mapper=mapper)
+    context = RunContext(provider=Held(candles), mapper=mapper)
     raw = {**perf_run.JOB, "validation": dict(validation), "plot": False}
     return prepare(raw | {"symbol": "BENCH", "timeframe": candles.timeframe}, context)
-
-
-class InMemory:
-    """A provider of candles that are there already."""
-
-    def __init__(self, candles: Candles) -> None:
-        self._candles = candles
-
-    def fingerprint(self, _config: RunConfig) -> str:
-        """Return a constant: they never change."""
-        return "in memory"
-
-    def datasets(self) -> list[DatasetInfo]:
-        """Return nothing: they have no name."""
-        return []
-
-    def load(self, _config: RunConfig) -> Dataset:
-        """Return them."""
-        n = len(self._candles)
-        return Dataset(self._candles, None, QualityReport(rows_in=n, rows_out=n))
 
 
 def seconds(run: PreparedRun) -> float:

@@ -9,13 +9,12 @@ import numpy as np
 from hypothesis import settings, strategies as st
 from numpy.typing import NDArray
 
-from engine.config import RunConfig
-from engine.data import Dataset, DatasetInfo, QualityReport
 from engine.execution import slippage_models
 from engine.pipeline import RunContext, run
 from engine.records import BacktestResult, Candles
 from engine.risk import sizing_models
 from engine.strategy import strategies
+from scripts.bench.held import Held
 
 DAY_MS = 86_400_000
 MONDAY_MS = 4 * DAY_MS
@@ -28,24 +27,6 @@ Drawn = st.SearchStrategy
 
 Array = NDArray[Any]
 Raw = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Held:
-    """A provider of candles that are there already."""
-
-    candles: Candles
-
-    def fingerprint(self, config: RunConfig) -> str:
-        return f"{id(self.candles)}/{config.symbol}"
-
-    def datasets(self) -> list[DatasetInfo]:
-        return []
-
-    def load(self, config: RunConfig) -> Dataset:
-        assert config.symbol == self.candles.symbol
-        n = len(self.candles)
-        return Dataset(self.candles, None, QualityReport(rows_in=n, rows_out=n))
 
 
 @dataclass(frozen=True)

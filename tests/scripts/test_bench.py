@@ -288,3 +288,35 @@ def test_rows_of_an_import(script: Any) -> None:
     assert header == "Date,Open,High,Low,Close,Volume"
     assert first.startswith("2015-01-01 00:00:00,100.0,")
     assert second.startswith("2015-01-01 00:01:00,")
+
+
+def test_growth_is_measured_and_drawn(
+    script: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Each job has a time for each size, and all of them are in the picture."""
+    growth = script("growth")
+    monkeypatch.setattr(growth, "BARS", (200, 400))
+    monkeypatch.setattr(growth, "REPLICATES", (2, 20))
+    monkeypatch.setattr(growth, "N_BARS", 200)
+    # What a run takes without a test is noise here, and could be more than with one.
+    monkeypatch.setattr(growth, "steepness", lambda _: 1.0)
+    monkeypatch.setattr(sys, "argv", ["growth.py", "--json", "--picture", str(tmp_path / "g.svg")])
+    growth.main()
+    figures = json.loads(capsys.readouterr().out)
+    assert figures["runs"] == 5
+    assert {tuple(times) for times in figures["ms"]["bars"].values()} == {("200", "400")}
+    assert {tuple(times) for times in figures["ms"]["replicates"].values()} == {("2", "20")}
+    assert set(figures["steepness"]) == {*figures["ms"]["bars"], *growth.TESTS}
+    assert all(ms > 0 for times in figures["ms"]["bars"].values() for ms in times.values())
+    assert "<svg" in (tmp_path / "g.svg").read_text(encoding="utf-8")
+
+
+def test_steepness(script: Any) -> None:
+    """A square is twice as steep as its root, whatever smaller sizes cost beside it."""
+    growth = script("growth")
+    square = {1: 1e9, 10: 300.0, 100: 3e4}
+    assert growth.steepness(square) == pytest.approx(2.0)
+    assert growth.steepness({10: 5.0, 30: 15.0, 100: 50.0}) == pytest.approx(1.0)

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from engine.config import ExecutionConfig, RunConfig
-from engine.data import Dataset, DatasetInfo, QualityReport
 from engine.pipeline import RunContext, run
 from engine.records import BacktestResult, Candles
+from scripts.bench.held import Held
 
 DAY_MS = 86_400_000
 YEAR_MS = 365.25 * DAY_MS
@@ -340,24 +340,6 @@ def candles(
         volume=None if volume == "unknown" else units,
         vwap=low + 0.4 * (high - low) if vwap else None,
     )
-
-
-@dataclass(frozen=True)
-class Held:
-    """A provider of candles that are there already."""
-
-    candles: Candles
-
-    def fingerprint(self, config: RunConfig) -> str:
-        return f"{id(self.candles)}/{config.symbol}"
-
-    def datasets(self) -> list[DatasetInfo]:
-        return []
-
-    def load(self, config: RunConfig) -> Dataset:
-        assert config.symbol == self.candles.symbol
-        n = len(self.candles)
-        return Dataset(self.candles, None, QualityReport(rows_in=n, rows_out=n))
 
 
 def backtest(of: Candles, context: RunContext | None = None, **config: Any) -> BacktestResult:
