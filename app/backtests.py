@@ -11,8 +11,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
-import pyarrow as pa
-
 from app import chart_data
 from app.catalog import whole_catalog
 from app.datasets import (
@@ -51,8 +49,6 @@ class Backtests:
 
     def __init__(self, settings: Settings) -> None:
         load_plugins(settings.plugins)
-        # Arrow's own allocator would keep what it has had; this one's can be given back.
-        pa.set_memory_pool(pa.system_memory_pool())
         self._settings = settings
         self._kernel = load_kernel(settings.kernel)
         self._mapper = mapper_for(settings)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from app.engine_calls import EngineCalls
+from app.memory import FreedMemory
 from engine.errors import StorageError
 
 if TYPE_CHECKING:
@@ -59,10 +60,10 @@ class Upload:
 class CandleFiles:
     """Imports for the handlers, on the loop; one file is read at a time."""
 
-    def __init__(self, tmp: Path, backtests: "Callable[[], Backtests]") -> None:
+    def __init__(self, tmp: Path, backtests: "Callable[[], Backtests]", freed: FreedMemory) -> None:
         self._tmp = tmp
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="import")
-        self._engine = EngineCalls(backtests, self._thread)
+        self._engine = EngineCalls(backtests, self._thread, freed)
 
     def upload(self, name: str) -> Upload:
         """Return a place for a file that is going to be sent."""

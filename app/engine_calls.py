@@ -5,7 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor as Threads
 from typing import TYPE_CHECKING, TypeVar
 
-from app.memory import give_back_memory
+from app.memory import FreedMemory
 
 if TYPE_CHECKING:
     from app.backtests import Backtests
@@ -16,9 +16,12 @@ T = TypeVar("T")
 class EngineCalls:
     """Runs work that takes longer than a request may keep the loop; called on the loop."""
 
-    def __init__(self, backtests: "Callable[[], Backtests]", threads: Threads) -> None:
+    def __init__(
+        self, backtests: "Callable[[], Backtests]", threads: Threads, freed: FreedMemory
+    ) -> None:
         self._backtests = backtests
         self._threads = threads
+        self._freed = freed
 
     async def ask(self, work: "Callable[[Backtests], T]") -> T:
         """Return what ``work`` makes of the engine."""
@@ -26,11 +29,7 @@ class EngineCalls:
 
     async def off_loop(self, work: Callable[[], T]) -> T:
         """Return what ``work`` returns, done on a thread."""
-
-        def worked() -> T:
-            try:
-                return work()
-            finally:
-                give_back_memory()
-
-        return await asyncio.get_running_loop().run_in_executor(self._threads, worked)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        finally:
+            self._freed.give_back_soon()

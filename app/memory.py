@@ -1,16 +1,26 @@
 """Memory that is freed goes back to the system: a server may stay open for weeks.
 
-Large blocks and small ones share the heap of glibc. What lives long, as in a cache, settles between
-blocks that are soon freed, and left to itself the heap stays as large as it was at any time.
+Large blocks and small ones share the heaps of glibc. What lives long, as in a cache, settles
+between blocks that are soon freed, and left to itself a heap stays as large as it was at any time.
 """
 
+import asyncio
+import contextlib
 import ctypes
+import os
 import sys
-import threading
-import time
 from collections.abc import Callable
+from concurrent.futures import Executor as Threads
 
-LEAST_S = 0.25  # between two times: each takes a millisecond or two
+AFTER_S = 0.5  # so at most twice a second; it takes a millisecond or two
+
+
+def use_one_heap() -> None:
+    """Have Arrow take its memory where all others do; to be called before Arrow is imported.
+
+    Its own allocator keeps what it has had.
+    """
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
 
 
 def _found() -> Callable[[int], int] | None:
@@ -21,28 +31,21 @@ def _found() -> Callable[[int], int] | None:
         return None
 
 
-class _Freed:
-    """The memory of this process that is free, but still its own."""
+class FreedMemory:
+    """Gives back what work has freed, on one of ``threads``; used on the loop."""
 
-    def __init__(self) -> None:
+    def __init__(self, threads: Threads) -> None:
+        self._threads = threads
         self._trim = _found()
-        self._lock = threading.Lock()
-        self._last = float("-inf")
+        self._is_planned = False
 
-    def give_back(self) -> None:
-        if self._trim is None or not self._lock.acquire(blocking=False):
-            return
-        try:
-            if time.monotonic() - self._last >= LEAST_S:
-                self._trim(0)
-                self._last = time.monotonic()
-        finally:
-            self._lock.release()
+    def give_back_soon(self) -> None:
+        """Give back what is free in half a second."""
+        if self._trim is not None and not self._is_planned:
+            self._is_planned = True
+            asyncio.get_running_loop().call_later(AFTER_S, self._give_back, self._trim)
 
-
-_freed = _Freed()
-
-
-def give_back_memory() -> None:
-    """Give back what is free, unless that was just done; from any thread but the loop's."""
-    _freed.give_back()
+    def _give_back(self, trim: Callable[[int], int]) -> None:
+        self._is_planned = False
+        with contextlib.suppress(RuntimeError):  # the server has stopped
+            self._threads.submit(trim, 0)

@@ -34,7 +34,7 @@ from app.fault_points import FaultPoints
 from app.frozen import keep_font_cache
 from app.handlers.base import NotFound, Services
 from app.logs import Cleaner, start_logging
-from app.memory import give_back_memory
+from app.memory import FreedMemory
 from app.operations import by_path
 from app.presets import PresetService
 from app.recovery import Reader, Recovered, recover
@@ -123,8 +123,9 @@ class Server:
         self._exit = contextlib.ExitStack()
         self._backtests = Once(functools.partial(_load_backtests, settings))
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="request")
-        self._engine = EngineCalls(self._backtests, self._threads)
         self._housekeeping = ThreadPoolExecutor(1, thread_name_prefix="housekeeping")
+        self._freed = FreedMemory(self._housekeeping)
+        self._engine = EngineCalls(self._backtests, self._threads, self._freed)
 
     async def start(self) -> Started:
         """Hold the data directory, go on with what was left, and listen.
@@ -140,6 +141,7 @@ class Server:
 
     def _start(self, loop: asyncio.AbstractEventLoop) -> Started:
         settings, data_dir = self.settings, self._data_dir
+        self._loop = loop
         self._exit.enter_context(held(settings.data_dir))
         notes = data_dir.prepare()
         keep_font_cache(settings.data_dir)
@@ -166,7 +168,7 @@ class Server:
         recovered = recover(self._writer, data_dir, remover, _load_reader)
         notes += _found(recovered)
         self._executor = Executor(settings.workers, self._writer, self._job, self._ended)
-        self._candle_files = CandleFiles(data_dir.tmp, self._backtests)
+        self._candle_files = CandleFiles(data_dir.tmp, self._backtests, self._freed)
         self._presets = PresetService(reader, self._writer, self._engine)
         self._runs = RunService(
             reader=reader,
@@ -244,9 +246,9 @@ class Server:
         )
 
     def _ended(self) -> None:
-        give_back_memory()
-        with contextlib.suppress(RuntimeError):  # the housekeeping has closed
+        with contextlib.suppress(RuntimeError):  # the housekeeping has closed, or the loop
             self._runs.tidy_up()
+            self._loop.call_soon_threadsafe(self._freed.give_back_soon)
 
     async def stop(self) -> bool:
         """Interrupt what runs, close what is open; tell whether nothing was left behind."""

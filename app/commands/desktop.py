@@ -19,6 +19,7 @@ from app.commands.serve import SIGNALS, allow_many_files
 from app.data_dir import DataDir, HeldError, StartError
 from app.database import open_for_reading
 from app.fault_points import FaultPoints
+from app.memory import use_one_heap
 from app.runtime_file import RuntimeFile, is_alive, read_runtime, remove_runtime
 from app.server import PortError, Server, Started
 from app.settings import SETTINGS_FILE, Settings, read_settings, take_token
@@ -54,6 +55,7 @@ def desktop_command(flags: Mapping[str, Any]) -> None:
     token = take_token(os.environ)
     os.umask(0o077)  # nothing that is written is for others
     allow_many_files()
+    use_one_heap()
     root = make_root()
     told: list[int] = []
     with _signals(told) as keep_ignoring:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from app.fault_points import FaultPoints
+from app.memory import use_one_heap
 from app.server import Server, Started
 from app.settings import read_settings, take_token
 
@@ -33,6 +34,7 @@ def serve_command(flags: Mapping[str, Any]) -> None:
     token = take_token(os.environ)
     os.umask(0o077)  # nothing that is written is for others
     allow_many_files()
+    use_one_heap()
     server = Server(settings, token, FaultPoints(os.environ))
     # Windows' own kind of loop cannot wait for sockets, as Tornado's do.
     with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:

@@ -1,8 +1,11 @@
 """What has been freed goes back to the system, also from between what is still in use."""
 
+import asyncio
 import ctypes
+import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -12,7 +15,7 @@ HOLES = """
 import ctypes
 import sys
 from pathlib import Path
-from app.memory import give_back_memory
+from app.memory import _found
 
 def resident():
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 >> 20
@@ -29,7 +32,7 @@ for _ in range(2000):  # small enough for the heap, so that each other one leave
 for block in freed:
     libc.free(block)
 full = resident()
-give_back_memory()
+_found()(0)
 print(full - before, resident() - before)
 """
 
@@ -42,28 +45,49 @@ def test_holes_are_given_back() -> None:
     assert 100 < left < 140
 
 
-def test_no_more_often_than_needed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Right after it was done, and while another thread does it, nothing is done."""
+@pytest.mark.asyncio
+async def test_once_for_much_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However much has ended meanwhile, it is done once; what ends later has its own time."""
     calls: list[int] = []
-    monkeypatch.setattr(memory, "_found", lambda: calls.append)
-    freed = memory._Freed()
-    freed.give_back()
-    freed.give_back()
-    assert calls == [0]
-    monkeypatch.setattr(memory, "LEAST_S", 0.0)
-    freed.give_back()
-    assert calls == [0, 0]
-    with freed._lock:
-        freed.give_back()
+    done = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def trim(kept: int) -> None:
+        calls.append(kept)
+        loop.call_soon_threadsafe(done.set)
+
+    monkeypatch.setattr(memory, "_found", lambda: trim)
+    monkeypatch.setattr(memory, "AFTER_S", 0.01)
+    with ThreadPoolExecutor(1) as threads:
+        freed = memory.FreedMemory(threads)
+        for n in (1, 2):
+            freed.give_back_soon()
+            freed.give_back_soon()
+            await asyncio.wait_for(done.wait(), 10)
+            done.clear()
+            assert calls == [0] * n
+    freed.give_back_soon()  # too late for these threads
+    await asyncio.sleep(0.05)
     assert calls == [0, 0]
 
 
-def test_another_library(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.asyncio
+async def test_another_library(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the C library knows no such thing, nothing happens."""
+    monkeypatch.setattr(ctypes, "CDLL", lambda _: object())
+    with ThreadPoolExecutor(1) as threads:
+        freed = memory.FreedMemory(threads)
+        freed.give_back_soon()
+        assert not freed._is_planned
 
-    def without(_: None) -> object:
-        return object()
 
-    monkeypatch.setattr(ctypes, "CDLL", without)
-    assert memory._found() is None
-    memory._Freed().give_back()
+def test_arrow_shares_the_heap() -> None:
+    """A server's Arrow has the allocator of the C library, unless the user has named another."""
+    code = "from app.memory import use_one_heap; use_one_heap(); import pyarrow as pa; print(pa.default_memory_pool().backend_name)"
+    for named, used in (({}, "system"), ({"ARROW_DEFAULT_MEMORY_POOL": "mimalloc"}, "mimalloc")):
+        environment = {**os.environ, **named}
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            capture_output=True, text=True, check=True, env=environment,
+        )  # fmt: skip
+        assert done.stdout.strip() == used
