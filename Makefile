@@ -22,7 +22,7 @@ run: $(VENV)/.ready-to-run
 setup: $(VENV)/.ready-to-test
 
 test: system $(VENV)/.ready-to-test
-	$(PY) -m pytest --numprocesses=2 --dist=loadfile --cov --cov-report=term --cov-report=xml
+	$(PY) -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder --cov --cov-report=term --cov-report=xml
 
 check: $(VENV)/.ready-to-test
 	$(PY) -m ruff check .

@@ -1,18 +1,32 @@
-"""The soak's arithmetic on samples made by hand."""
+"""The soak's arithmetic on samples made by hand, its short form, and the result of the long one."""
 
+import functools
 import json
 import math
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from scripts.soak import as_table
+from scripts.soak import as_table, soak
 from scripts.soak_samples import ALLOWED_AN_HOUR, LAGS, slope, verdict
+from scripts.soak_visits import ACTIONS
+
+SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
+MEASURED = {"rss_mb", "anonymous_mb", "pss_mb", "handles", "threads", "disk_mb", "log_mb",
+            "database_mb", "wal_mb", "streams"}  # fmt: skip
 
 
 def made(minute: float, at_rest: float, rss_mb: float, handles: float = 20.0) -> dict[str, float]:
     """Return a sample."""
     return {"minute": minute, "at_rest": at_rest, "rss_mb": rss_mb, "handles": handles}
+
+
+@functools.cache
+def short() -> dict[str, Any]:
+    """Return the figures of the short form."""
+    return soak(0.5, 3, lambda _: None)
 
 
 def test_slope_of_a_line() -> None:
@@ -93,6 +107,32 @@ def test_what_counts() -> None:
     assert verdict(samples + others, 10) == verdict(samples, 10)
 
 
+def test_short_form() -> None:
+    """Half a minute goes through every action, through kills on both sides, and nothing fails."""
+    figures = short()
+    assert figures["failures"] == []
+    assert figures["missed"] == []
+    assert set(ACTIONS) <= set(figures["done"])
+    assert figures["done"]["kill"] == 2
+    assert figures["done"]["fill"] >= 2
+    assert figures["beside"]["kills"] >= 1
+    assert {"200", "201", "202", "204", "404"} <= set(figures["answers"])
+    assert not any(status.startswith("5") for status in figures["answers"])
+
+
+def test_short_form_is_measured() -> None:
+    """Everything that can grow is in each sample, at rest and at work."""
+    figures = short()
+    assert {each["at_rest"] for each in figures["samples"]} == {0.0, 1.0}
+    for sample in figures["samples"]:
+        assert set(sample) == MEASURED | {"minute", "at_rest"}
+        assert 20 < sample["anonymous_mb"] < sample["rss_mb"]
+        assert sample["handles"] > 3
+        assert sample["threads"] > 3
+        assert 0 < sample["wal_mb"] <= sample["database_mb"] <= sample["disk_mb"]
+    assert set(figures["slopes"]) == MEASURED
+
+
 def test_kept_form() -> None:
     """What is kept is JSON with one sample a line."""
     figures = {"level": True, "samples": [made(1.0, 1.0, 200.0), made(2.0, 0.0, 201.0)]}
@@ -103,3 +143,20 @@ def test_kept_form() -> None:
         "samples": [[1.0, 1.0, 200.0, 20.0], [2.0, 0.0, 201.0, 20.0]],
     }
     assert "    [1.0, 1.0, 200.0, 20.0],\n" in text
+
+
+def test_the_long_form() -> None:
+    """What is kept of three quarters of an hour is level, by its own samples, and nothing failed."""
+    kept = json.loads((SCRIPTS / "soak.json").read_text(encoding="utf-8"))
+    assert kept["minutes"] >= 45
+    assert kept["from_minute"] <= 10
+    assert (kept["failures"], kept["missed"]) == ([], [])
+    samples = [dict(zip(kept["columns"], row, strict=True)) for row in kept["samples"]]
+    assert samples[-1]["minute"] >= 44
+    assert verdict(samples, kept["from_minute"]) == kept["slopes"]
+    assert kept["level"]
+    for name, allowed in ALLOWED_AN_HOUR.items():
+        assert kept["slopes"][name]["allowed_per_hour"] == allowed
+        assert kept["slopes"][name]["level"], name
+    assert min(kept["done"][name] for name in ACTIONS) >= 10
+    assert kept["beside"]["kills"] >= 30

@@ -198,16 +198,19 @@ def test_all_workers_gone_is_a_plain_error(
     dask: Cluster, connect: Callable[..., ClusterMapper], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A scheduler without workers fails a run after a while, or at once before it begins."""
-    monkeypatch.setattr(cluster, "PATIENCE_S", 0.2)
+    monkeypatch.setattr(cluster, "PATIENCE_S", 1.0)
+    killed: list[int] = []
 
     def kill_all() -> None:
         for worker in dask.workers:
             worker.kill()
+            killed.append(worker.wait())
 
     mapper = connect()
     raw = RAW | {"validation": {"permutation": {"n": 3_000}}}
     with pytest.raises(ClusterError, match=r"lost|no workers"):
         run(raw, RunContext(mapper=mapper, observer=Counting(kill_all)))
+    assert killed
     with pytest.raises(ClusterError, match=r"lost|no workers"):
         run(raw, RunContext(mapper=mapper))
 
