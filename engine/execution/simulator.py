@@ -76,10 +76,10 @@ def _fills(taken: list[dict[str, Any]], candles: Candles) -> Fills:
 def _refuse_overflow(written: "dict[str, Floats]") -> None:
     """Refuse infinities, and NaN where it is not a trade's undefined return."""
     for name, values in written.items():
-        bad = np.isinf(values) if name == "return_" else ~np.isfinite(values)
-        if bad.any():
+        good = ~np.isinf(values) if name == "return_" else np.isfinite(values)
+        if not good.all():
             message = (
-                f"{name.rstrip('_')} number {int(np.argmax(bad))} is no longer a finite number: "
+                f"{name.rstrip('_')} number {int(np.argmin(good))} is no longer a finite number: "
                 "the prices move too far for this size"
             )
             raise DataError(message)
