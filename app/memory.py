@@ -1,7 +1,7 @@
 """Memory that is freed goes back to the system: a server may stay open for weeks.
 
-Large blocks and small ones share the heaps of glibc. What lives long, as in a cache, settles
-between blocks that are soon freed, and left to itself a heap stays as large as it was at any time.
+Large blocks and small ones share a heap of glibc. What lives long, as in a cache, settles between
+blocks that are soon freed, and left to itself the heap stays as large as it was at any time.
 """
 
 import asyncio
@@ -12,21 +12,27 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import Executor as Threads
 
+M_ARENA_MAX = -8  # of malloc.h
 AFTER_S = 0.5  # so at most twice a second; it takes a millisecond or two
 
 
 def use_one_heap() -> None:
-    """Have Arrow take its memory where all others do; to be called before Arrow is imported.
+    """Have all threads and Arrow take their memory from one heap; to be called before either is.
 
-    Its own allocator keeps what it has had.
+    With a heap for each thread, what one of them leaves free is of no use to another, and Arrow's
+    own allocator keeps what it has had. Next to nobody waits for the one heap: small objects are
+    Python's own affair, and the compiled loops ask for no memory.
     """
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
+    mallopt = _of_glibc("mallopt")
+    if mallopt is not None:
+        mallopt(M_ARENA_MAX, 1)
 
 
-def _found() -> Callable[[int], int] | None:
-    """Return glibc's ``malloc_trim``; None for other C libraries."""
+def _of_glibc(name: str) -> Callable[..., int] | None:
+    """Return a function that glibc has; None for other C libraries."""
     try:
-        return ctypes.CDLL(None).malloc_trim if sys.platform == "linux" else None
+        return getattr(ctypes.CDLL(None), name) if sys.platform == "linux" else None
     except (AttributeError, OSError):
         return None
 
@@ -36,7 +42,7 @@ class FreedMemory:
 
     def __init__(self, threads: Threads) -> None:
         self._threads = threads
-        self._trim = _found()
+        self._trim = _of_glibc("malloc_trim")
         self._is_planned = False
 
     def give_back_soon(self) -> None:

@@ -15,7 +15,7 @@ HOLES = """
 import ctypes
 import sys
 from pathlib import Path
-from app.memory import _found
+from app.memory import _of_glibc
 
 def resident():
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 >> 20
@@ -32,8 +32,32 @@ for _ in range(2000):  # small enough for the heap, so that each other one leave
 for block in freed:
     libc.free(block)
 full = resident()
-_found()(0)
+_of_glibc("malloc_trim")(0)
 print(full - before, resident() - before)
+"""
+
+SHARED = """
+import ctypes
+import re
+import threading
+from pathlib import Path
+from app.memory import use_one_heap
+
+use_one_heap()
+libc = ctypes.CDLL(None)
+libc.malloc.restype = ctypes.c_void_p
+held = []
+def take():
+    held.extend(libc.malloc(10_000) for _ in range(1000))
+
+threads = [threading.Thread(target=take) for _ in range(4)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+maps = Path("/proc/self/maps").read_text()
+start, end = (int(x, 16) for x in re.search(r"(\\w+)-(\\w+) .*\\[heap\\]", maps).groups())
+print(len(held), sum(start <= place < end for place in held))
 """
 
 
@@ -56,7 +80,7 @@ async def test_once_for_much_work(monkeypatch: pytest.MonkeyPatch) -> None:
         calls.append(kept)
         loop.call_soon_threadsafe(done.set)
 
-    monkeypatch.setattr(memory, "_found", lambda: trim)
+    monkeypatch.setattr(memory, "_of_glibc", lambda _: trim)
     monkeypatch.setattr(memory, "AFTER_S", 0.01)
     with ThreadPoolExecutor(1) as threads:
         freed = memory.FreedMemory(threads)
@@ -79,6 +103,15 @@ async def test_another_library(monkeypatch: pytest.MonkeyPatch) -> None:
         freed = memory.FreedMemory(threads)
         freed.give_back_soon()
         assert not freed._is_planned
+    memory.use_one_heap()
+
+
+def test_threads_share_the_heap() -> None:
+    """What any thread asks for lies in the heap that the kernel knows as such."""
+    done = subprocess.run(
+        [sys.executable, "-c", SHARED], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["4000", "4000"]
 
 
 def test_arrow_shares_the_heap() -> None:
