@@ -277,10 +277,9 @@ def check_figures(result: BacktestResult) -> None:
                 assert name not in reasons, f"{name} is {value} and has a reason"
     for test, found in validation_document(result).items():
         _check_nulls(test, found, given=False)
-    execution_ = result.execution
+    curve = result.execution.curve
     for name in ("equity", "cash", "position"):
-        series = getattr(execution_, name, None)
-        assert series is None or np.isfinite(series).all(), f"{name} is not finite"
+        assert np.isfinite(getattr(curve, name)).all(), f"{name} is not finite"
 
 
 def _check_nulls(where: str, found: Mapping[str, Any], *, given: bool) -> None:
