@@ -1,1 +1,1 @@
-"""The program around the engine: commands, and later the local server."""
+"""The program around the engine: its commands and the local server."""

@@ -1,4 +1,4 @@
-"""Where a command's replicates are worked on."""
+"""Where replicates are worked on: this process's threads, or a cluster."""
 
 from app.settings import Settings
 from engine.plugins import LoadedPlugins

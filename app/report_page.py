@@ -36,7 +36,7 @@ TILES = (
     "total_return", "cagr", "sharpe", "max_drawdown",
     "volatility", "psr", "trade_count", "win_rate",
 )  # fmt: skip
-# Metrics by what they are about; what a run has beside them comes last.
+# Label and sentence of each test that was not asked for.
 UNTESTED = {
     "permutation": ("Luck", "Not tested: no permutation test was asked for"),
     "block_bootstrap": ("Sharpe", "No interval: no block bootstrap was asked for"),

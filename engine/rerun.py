@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Rerun:
-    """A run's components and its loop; an ``engine.validation.Engine``.
+    """A run's components and its loop; an ``engine.validation.test.Engine``.
 
     May be used from any thread. Pickled, it takes along the configuration, and builds its
     components anew where it arrives.

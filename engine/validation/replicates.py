@@ -1,4 +1,4 @@
-"""Replicates: the one place that maps a task over replicate numbers, on threads or on a cluster.
+"""Replicates: how a task is mapped over their numbers, on threads; ``cluster`` has its own way.
 
 The rows come out in the order of their numbers and depend on nothing else, so neither the number
 of threads nor the size of the portions can change a result.
@@ -96,7 +96,7 @@ class MappedReplicates:
 
 
 class ThreadMapper:
-    """Maps on a pool of threads that all runs of a process share."""
+    """Maps on a pool of threads, shared by the runs that are given the same mapper."""
 
     def __init__(self, threads: int | None = None, portion: int | None = None) -> None:
         self.threads = threads or os.cpu_count() or 1

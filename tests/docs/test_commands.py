@@ -34,7 +34,6 @@ NOT_RUN = {
     r"make (test|check)\b": "is what this test is a part of; .ci/run calls both",
     r"make (contract|bench)\b": "writes into the sources, or measures; their scripts have tests",
     r"\.ci/run\b": "is what runs this test",
-    r"\.venv/bin/python -m scripts\.metrics_page\b": "writes a page; test_metrics_page.py compares",
     r"\.venv/bin/studio serve\b": "serves until it is stopped; tests/app/service start and stop it",
     r"\.venv/bin/studio desktop\b": "opens a window; tests/gui/test_desktop.py does, and closes it",
 }
