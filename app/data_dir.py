@@ -11,7 +11,6 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from app.runtime_file import (
-    RUNTIME_FILE,
     NotPrivateError,
     RuntimeFile,
     is_alive,
@@ -60,24 +59,9 @@ class DataDir:
         return self.path / "token"
 
     @property
-    def runtime(self) -> Path:
-        """Return the file that says where the server is."""
-        return self.path / RUNTIME_FILE
-
-    @property
     def lock(self) -> Path:
         """Return the file whose lock holds the directory; it stays when the lock is given back."""
         return self.path / "lock"
-
-    @property
-    def candles(self) -> Path:
-        """Return the directory of the user's candles."""
-        return self.path / "candles"
-
-    @property
-    def cache(self) -> Path:
-        """Return the directory of what can be made again."""
-        return self.path / "cache"
 
     @property
     def tmp(self) -> Path:

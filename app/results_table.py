@@ -12,7 +12,7 @@ from rich.text import Text
 from app.belief import BELIEF, DOUBLE_LAG, NOT_MODELLED, causality_in_words, warning_in_words
 from app.metric_words import in_words
 from app.terminal import Output
-from app.utc_time import from_ms
+from app.utc_time import day
 from engine.metrics.definitions import METRICS
 from engine.risk import sizing_models
 from engine.strategy import strategies
@@ -92,8 +92,8 @@ def _table(
     config: Mapping[str, Any], summary: Mapping[str, Any], metrics: Mapping[str, Any]
 ) -> Table:
     title = Text(
-        f"{summary['symbol']} {summary['timeframe']}, {_day(summary['first_ts'])} to "
-        f"{_day(summary['last_ts'])}, {counted(summary['n_bars'], 'bar')}\n"
+        f"{summary['symbol']} {summary['timeframe']}, {day(summary['first_ts'])} to "
+        f"{day(summary['last_ts'])}, {counted(summary['n_bars'], 'bar')}\n"
         f"{strategies.describe(**config['strategy'])}\n{sizing_models.describe(**config['risk'])}\n"
         "The strategy is net of all costs, buy and hold bears none.",
         justify="left",
@@ -114,7 +114,3 @@ def _table(
             in_words(name, benchmark) if benchmark is not None else "",
         )
     return table
-
-
-def _day(ts_ms: int) -> str:
-    return from_ms(ts_ms).strftime("%Y-%m-%d")

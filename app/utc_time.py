@@ -12,3 +12,8 @@ def from_ms(ts_ms: float) -> datetime:
         OverflowError outside the years 1 to 9999.
     """
     return EPOCH + timedelta(milliseconds=int(ts_ms))
+
+
+def day(ts_ms: float) -> str:
+    """Return the UTC date of epoch milliseconds, as 2024-01-31; raises as ``from_ms``."""
+    return from_ms(ts_ms).strftime("%Y-%m-%d")

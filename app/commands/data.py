@@ -16,7 +16,7 @@ from app.local_client import LocalClient
 from app.quality import RULES, changes
 from app.settings import read_settings, take_token
 from app.terminal import Output
-from app.utc_time import from_ms
+from app.utc_time import day
 from engine.data import (
     Dataset,
     DatasetInfo,
@@ -24,7 +24,6 @@ from engine.data import (
     guess_name,
     import_dataset,
 )
-from engine.errors import DataError
 from engine.wording import counted
 
 
@@ -57,7 +56,7 @@ def import_command(request: ImportRequest) -> None:
     except HeldError as server:
         _import_through(server, DataDir(settings.data_dir), request, dataset)
     output = Output()
-    span = f"{counted(len(candles), 'bar')}, {_day(candles.ts[0])} to {_day(candles.ts[-1])}"
+    span = f"{counted(len(candles), 'bar')}, {day(candles.ts[0])} to {day(candles.ts[-1])}"
     output.print(Text(f"Imported {candles.symbol} {candles.timeframe}: {span}."))
     for sentence in changes(dataset.report):
         output.print(Text(sentence))
@@ -95,7 +94,7 @@ def datasets_command(data_dir: Path | None, *, as_json: bool) -> None:
         table.add_column(title, justify="right" if title == "bars" else "left")
     for info in list_datasets(settings.data_dir):
         bars = "" if info.bars is None else f"{info.bars:,}"
-        span = ["" if ts is None else _day(ts) for ts in (info.first_ts, info.last_ts)]
+        span = ["" if ts is None else day(ts) for ts in (info.first_ts, info.last_ts)]
         remarks = "; ".join(_remarks(info))
         table.add_row(info.provider, info.symbol, info.timeframe, bars, *span, remarks)
     Output().print(table)
@@ -111,11 +110,3 @@ def _remarks(info: DatasetInfo) -> list[str]:
     if info.volume_known is False:
         said.append("no volume")
     return said
-
-
-def _day(ts_ms: int) -> str:
-    try:
-        return from_ms(ts_ms).strftime("%Y-%m-%d")
-    except (OverflowError, OSError, ValueError):
-        message = f"the time {ts_ms} is outside the years 1 to 9999"
-        raise DataError(message) from None

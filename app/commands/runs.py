@@ -5,7 +5,6 @@ import sqlite3
 import sys
 from collections.abc import Mapping
 from contextlib import closing
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from app.run_records import Selection, list_runs
 from app.settings import read_settings
 from app.terminal import Output
 from app.transitions import STATUSES
+from app.utc_time import from_ms
 from engine.errors import ConfigError, DataError
 
 WORDS = ("run", "symbol", "timeframe", "strategy", "status")
@@ -80,6 +80,6 @@ def _cells(run: Mapping[str, Any]) -> list[str]:
         "" if found.get(name) is None else form.format(found[name]) for _, name, form in FIGURES
     ]
     status = run["status"] if run["error"] is None else f"failed: {run['error']['code']}"
-    queued = datetime.fromtimestamp(run["queued_ts"] / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    queued = from_ms(run["queued_ts"]).strftime("%Y-%m-%d %H:%M:%S")
     named = [run[name] or "" for name in ("run_id", "symbol", "timeframe", "strategy")]
     return [*named, status, f"{run['progress']:.0%}", *figures, queued]

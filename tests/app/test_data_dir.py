@@ -36,11 +36,9 @@ def test_light_to_import(module: str) -> None:
 
 def test_places(place: DataDir) -> None:
     """Every place has the name that the file design gives it."""
-    names = [place.db, place.token, place.runtime, place.lock]
-    names += [place.candles, place.cache, place.tmp, place.runs, place.orphans, place.logs]
+    names = [place.db, place.token, place.lock, place.tmp, place.runs, place.orphans, place.logs]
     assert [path.relative_to(place.path).as_posix() for path in names] == [
-        "studio.db", "token", "server.json", "lock",
-        "candles", "cache", "tmp", "runs", "orphans", "logs",
+        "studio.db", "token", "lock", "tmp", "runs", "orphans", "logs",
     ]  # fmt: skip
 
 
@@ -68,7 +66,7 @@ def test_prepare_tightens_and_tells(place: DataDir) -> None:
     outside.touch()
     outside.chmod(0o644)
     (place.path / "link").symlink_to(outside)
-    below = place.candles / "ES_1d.csv"
+    below = place.path / "candles" / "ES_1d.csv"
     below.touch()
     below.chmod(0o644)
     told = "was open to other users of this machine; it is now closed to them."

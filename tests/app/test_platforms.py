@@ -18,14 +18,13 @@ import pytest
 
 from app import cli, server
 from app.commands import serve
-from app.commands.data import _day
 from app.connections import OWN_FILES, SELECTABLE, room_for
 from app.database import _set_aside, open_database
 from app.report_tables import moment
 from app.run_files import open_file
 from app.runtime_file import is_own
 from app.settings import Settings
-from app.utc_time import from_ms
+from app.utc_time import day, from_ms
 from gui.server_thread import ServerThread
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -217,14 +216,14 @@ def test_a_program_without_streams(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("ts_ms", "day"),
+    ("ts_ms", "date"),
     [(-1, "1969-12-31"), (0, "1970-01-01"), (-631_152_000_000, "1950-01-01"), (-6_000_000_000_000, "1779-11-13")],
 )  # fmt: skip
-def test_days_before_1970(ts_ms: int, day: str) -> None:
+def test_days_before_1970(ts_ms: int, date: str) -> None:
     """Bars older than Unix have their days; C's own functions know none of them on Windows."""
-    assert f"{from_ms(ts_ms):%Y-%m-%d}" == day
-    assert moment(ts_ms).startswith(day)
-    assert _day(ts_ms) == day
+    assert f"{from_ms(ts_ms):%Y-%m-%d}" == date
+    assert moment(ts_ms).startswith(date)
+    assert day(ts_ms) == date
 
 
 def test_files_without_directories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
