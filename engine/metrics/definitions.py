@@ -1,7 +1,7 @@
 """What every number of ``metrics.json`` means: its label, its unit, its formula.
 
 Names are those of the file, joined by dots as in its ``reasons``: ``sharpe``, ``long.win_rate``,
-``benchmark.cagr``. This module imports nothing that takes time.
+``benchmark.cagr``.
 """
 
 from dataclasses import dataclass
