@@ -273,7 +273,8 @@ def export(
     """Write a table of a run as CSV."""
     from app.commands.export import export_command
 
-    export_command(run_or_dir, name, out, data_dir, as_csv=as_csv)
+    assert as_csv  # the only form so far
+    export_command(run_or_dir, name, out, data_dir)
 
 
 @cli.command()

@@ -42,18 +42,6 @@ PALETTES: dict[str, Palette] = {
 }  # fmt: skip
 
 
-def contrast(one: str, other: str) -> float:
-    """Return the contrast of two colours ``#rrggbb``, 1 to 21 (WCAG 2.2, relative luminance)."""
-    low, high = sorted((_luminance(one), _luminance(other)))
-    return (high + 0.05) / (low + 0.05)
-
-
-def _luminance(color: str) -> float:
-    parts = [int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)]
-    red, green, blue = (x / 12.92 if x <= 0.04045 else ((x + 0.055) / 1.055) ** 2.4 for x in parts)
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
-
-
 def apply_theme(root: tk.Tk, name: str) -> Palette:
     """Dress every widget of ``root``, also those that are there already."""
     palette = PALETTES[name]

@@ -110,7 +110,7 @@ def changes(name: str, number: int, attempt: int, amount: int) -> list[Work]:
     work: dict[str, Work] = {
         "create": _allowed(create(new, None, queue_limit=99, is_there=lambda _: is_there)),
         "claim": transitions.claim,
-        "stage": transitions.begin_stage(*which, "features", 0.1),
+        "stage": transitions.begin_stage(*which, "feature_compute", 0.1),
         "progress": transitions.note(*which, "progress", 0.5),
         "warning": transitions.note(*which, "warning", **said),
         "complete": transitions.complete(

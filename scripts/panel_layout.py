@@ -5,8 +5,6 @@ from collections.abc import Iterator
 from tkinter import font, ttk
 from typing import Any
 
-from gui.theme import contrast
-
 LEAST_CONTRAST = 4.5
 SLACK_PX = 1
 HEADING_PX = 10  # what a table keeps free around a heading
@@ -44,6 +42,18 @@ def mapped(widget: tk.Misc) -> Iterator[tk.Misc]:
         if child.winfo_ismapped() and not isinstance(child, tk.Toplevel):
             yield child
             yield from mapped(child)
+
+
+def contrast(one: str, other: str) -> float:
+    """Return the contrast of two colours ``#rrggbb``, 1 to 21 (WCAG 2.2, relative luminance)."""
+    low, high = sorted((_luminance(one), _luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def _luminance(color: str) -> float:
+    parts = [int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    red, green, blue = (x / 12.92 if x <= 0.04045 else ((x + 0.055) / 1.055) ** 2.4 for x in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
 def _said(widget: tk.Misc) -> str:

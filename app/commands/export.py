@@ -14,16 +14,13 @@ from engine.artifacts.views import write_csv
 from engine.errors import OutputError, StorageError, VerificationError
 
 
-def export_command(
-    run_or_dir: str, name: str, out: Path | None, data_dir: Path | None, *, as_csv: bool
-) -> None:
+def export_command(run_or_dir: str, name: str, out: Path | None, data_dir: Path | None) -> None:
     """Write a Parquet artifact as CSV to a new file or standard output.
 
     Raises
         VerificationError where there is no such run; OutputError where it has no such table, or
         where ``out`` is there already.
     """
-    assert as_csv  # the only form so far
     folder = find_run(run_or_dir, read_settings({"data_dir": data_dir}))
     table = name if name.endswith(".parquet") else f"{name}.parquet"
     known = {entry["name"]: entry["sha256"] for entry in read_manifest(folder)["files"]}

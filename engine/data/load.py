@@ -4,7 +4,6 @@ import dataclasses
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC
 
 import numpy as np
 
@@ -132,4 +131,4 @@ def _cut(candles: Candles, config: RunConfig) -> Candles:
 
 
 def _day(ts_ms: int) -> str:
-    return (EPOCH + int(ts_ms) * MILLISECOND).astimezone(UTC).strftime("%Y-%m-%d")
+    return (EPOCH + int(ts_ms) * MILLISECOND).strftime("%Y-%m-%d")

@@ -24,11 +24,10 @@ TIMES = ("time", "clock")
 TEXT = r"(?s)^.{0,64}$"  # longer ones are no times
 MS_PER_UNIT = {"s": (1000, 1), "ms": (1, 1), "us": (1, 1000), "ns": (1, 1_000_000)}
 FAULTS = (pa.ArrowException, OSError, ValueError, MemoryError)
-ParquetSource = IO[bytes]
 
 
 def read_parquet(
-    file: ParquetSource, name: str, *, date_format: str | None = None, limits: FileLimits
+    file: IO[bytes], name: str, *, date_format: str | None = None, limits: FileLimits
 ) -> RawTable:
     """Return the candle columns of a Parquet file, and nothing else of it.
 
@@ -123,7 +122,7 @@ def _checked_paths(
 
 
 def _batches(
-    file: ParquetSource, footer: pq.ParquetFile, paths: dict[str, str]
+    file: IO[bytes], footer: pq.ParquetFile, paths: dict[str, str]
 ) -> Iterator[pa.RecordBatch]:
     parquet = pq.ParquetFile(
         file,

@@ -4,11 +4,9 @@ from engine.features import talib_adapter as _talib_adapter  # registers what it
 from engine.features.indicator import (
     Feature,
     FeatureSpec,
-    Indicator,
     IndicatorInput,
     ShiftedCandles,
     build_feature,
-    column_name,
     compute_features,
     first_defined_bar,
     indicators,
@@ -19,11 +17,9 @@ from engine.features.volatility import rolling_mean_std
 __all__ = [
     "Feature",
     "FeatureSpec",
-    "Indicator",
     "IndicatorInput",
     "ShiftedCandles",
     "build_feature",
-    "column_name",
     "compute_features",
     "first_defined_bar",
     "indicators",

@@ -6,7 +6,7 @@ from engine.validation import (  # they register
     permutation as _permutation,
     walk_forward as _walk_forward,
 )
-from engine.validation.causality import BAR_MOVE, Targets, check_causality
+from engine.validation.causality import BAR_MOVE, check_causality
 from engine.validation.cluster import ClusterMapper
 from engine.validation.replicates import MappedReplicates, Mapper, ThreadMapper
 from engine.validation.scoring import REASONS, chance_in_words, p_value
@@ -20,7 +20,6 @@ __all__ = [
     "Mapper",
     "Replicates",
     "Subject",
-    "Targets",
     "ThreadMapper",
     "ValidationTest",
     "as_report",

@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 N_CUTS = 4
 BAR_MOVE = 0.1  # at most; 5 % on average
 
-Targets = Callable[[Candles], Mapping[str, Any]]
+Recompute = Callable[[Candles], Mapping[str, Any]]
 """Computes features, signals and weights, (n_bars,) each, from candles, under their names."""
 
 
 def check_causality(
     candles: Candles,
     computed: Mapping[str, Any],
-    recompute: Targets,
+    recompute: Recompute,
     *,
     first_bar: int,
     seed: int,

@@ -29,6 +29,7 @@ else:
 TICKER = '''
 import time
 from engine.plugins import REGISTRIES
+from engine.records import ValidationReport
 from engine.registry import Params
 from pydantic import Field
 
@@ -50,7 +51,7 @@ class Ticker:
             time.sleep(0.1005)
             replicates.check_cancelled()
             replicates.report(i + 1, n)
-        return {"n": n}
+        return ValidationReport({"n": n})
 '''
 STAMP = re.compile(rb'"seq":\d+,"ts":(\d+),"type":"validation_progress"')
 HEAVY = {"permutation": {"n": 100_000}, "block_bootstrap": {"n": 100_000}}

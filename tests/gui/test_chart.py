@@ -16,7 +16,8 @@ from gui.panels.chart import ChartPane
 from gui.panels.chart_data import Chart, said_at
 from gui.panels.picture import MAX_POINTS, thin
 from gui.panels.results import ResultsPart
-from gui.theme import PALETTES, contrast
+from gui.theme import PALETTES
+from scripts.panel_layout import contrast
 
 Until = Callable[[Callable[[], object]], None]
 FAST = {"symbol": "SPX", "provider": "sample", "plot": False}

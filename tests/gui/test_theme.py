@@ -4,7 +4,8 @@ import itertools
 
 import pytest
 
-from gui.theme import PALETTES, Palette, contrast
+from gui.theme import PALETTES, Palette
+from scripts.panel_layout import contrast
 
 ON = ("window", "surface", "field", "selected")
 TEXTS = ("text", "muted", "gain", "loss", "warning")
