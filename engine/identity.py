@@ -70,6 +70,22 @@ def environment(kernel: str) -> dict[str, Any]:
     }
 
 
+def hash_of_run(config: Any, digest: str, code: str, plugins: list[str]) -> str:
+    """Return the hash of a run: of its configuration, candles, code and sorted plugins.
+
+    Raises
+        ValueError, RecursionError where ``config`` is not what JSON can say.
+    """
+    whole = {
+        "schema": SCHEMA,
+        "config": config,
+        "candle_digest": digest,
+        "code_version": code,
+        "plugins": plugins,
+    }
+    return canonical_hash(whole)
+
+
 def identify(config: RunConfig, digest: str, plugins: tuple[str, ...] = ()) -> Identity:
     """Return the identity of a run: what decides its result, hashed.
 
@@ -80,15 +96,8 @@ def identify(config: RunConfig, digest: str, plugins: tuple[str, ...] = ()) -> I
     """
     values = config.to_json()
     listed = sorted(plugins)
-    whole = {
-        "schema": SCHEMA,
-        "config": values,
-        "candle_digest": digest,
-        "code_version": code_version(),
-        "plugins": listed,
-    }
     return Identity(
-        run_hash=canonical_hash(whole),
+        run_hash=hash_of_run(values, digest, code_version(), listed),
         config_hash=canonical_hash(values),
         candle_digest=digest,
         code_version=code_version(),

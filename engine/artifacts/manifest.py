@@ -10,7 +10,7 @@ from typing import Any
 
 from engine.code import canonical_hash
 from engine.errors import VerificationError
-from engine.identity import SCHEMA, environment
+from engine.identity import environment, hash_of_run
 from engine.records import Identity
 from engine.wording import noun
 
@@ -192,14 +192,10 @@ def _config_agrees(folder: Path, manifest: Mapping[str, Any]) -> bool:
 def hashes_agree(manifest: Mapping[str, Any], config: Any) -> bool:
     """Return whether a manifest's hashes of itself, the configuration and the run come out."""
     try:
-        whole = {
-            "schema": SCHEMA,
-            "config": config,
-            "candle_digest": manifest["candle_digest"],
-            "code_version": manifest["code_version"],
-            "plugins": manifest["plugins"],
-        }
-        return (manifest_hash(manifest), canonical_hash(config), canonical_hash(whole)) == (
+        run_hash = hash_of_run(
+            config, manifest["candle_digest"], manifest["code_version"], manifest["plugins"]
+        )
+        return (manifest_hash(manifest), canonical_hash(config), run_hash) == (
             manifest["manifest_hash"],
             manifest["config_hash"],
             manifest["run_hash"],
