@@ -68,6 +68,16 @@ MIGRATIONS = (
 )
 SCHEMA_VERSION = len(MIGRATIONS)
 PARTS = ("", "-wal", "-shm")
+# Faults of the place, not of a statement; a full disk has a sentence of its own.
+REASONS = {
+    sqlite3.SQLITE_READONLY: "it is read-only",
+    sqlite3.SQLITE_CANTOPEN: "its file cannot be opened",
+    sqlite3.SQLITE_BUSY: "another program holds it",
+    sqlite3.SQLITE_IOERR: "the disk refuses",
+    sqlite3.SQLITE_CORRUPT: "it is damaged",
+    sqlite3.SQLITE_NOTADB: "it is damaged",
+    sqlite3.SQLITE_NOMEM: "there is not enough memory",
+}
 
 
 class NewerDatabaseError(StartError):
@@ -126,17 +136,13 @@ def storage_error(fault: BaseException) -> StorageError:
         return StorageError.from_os_error("the database", fault)
     if _code(fault) == sqlite3.SQLITE_FULL:
         return StorageError("No space is left to write the database; nothing was kept.")
-    reasons = {
-        sqlite3.SQLITE_READONLY: "it is read-only",
-        sqlite3.SQLITE_CANTOPEN: "its file cannot be opened",
-        sqlite3.SQLITE_BUSY: "another program holds it",
-        sqlite3.SQLITE_IOERR: "the disk refuses",
-        sqlite3.SQLITE_CORRUPT: "it is damaged",
-        sqlite3.SQLITE_NOTADB: "it is damaged",
-        sqlite3.SQLITE_NOMEM: "there is not enough memory",
-    }
-    reason = reasons.get(_code(fault), "SQLite refuses")
+    reason = REASONS.get(_code(fault), "SQLite refuses")
     return StorageError(f"The database could not be written: {reason}; nothing was kept.")
+
+
+def is_of_the_place(fault: BaseException) -> bool:
+    """Tell whether SQLite's error is one of the disk or the file, so that nothing can be stored."""
+    return isinstance(fault, sqlite3.Error) and _code(fault) in {sqlite3.SQLITE_FULL, *REASONS}
 
 
 def _check_regular(path: Path) -> None:

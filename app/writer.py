@@ -17,7 +17,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from app.database import storage_error
+from app.database import is_of_the_place, storage_error
 from app.fault_points import FaultPoints
 from engine.errors import StorageError
 
@@ -25,17 +25,6 @@ T = TypeVar("T")
 GATHER_S = 0.005
 MAX_GROUP = 256
 FIRST_BACK_OFF_S, LONGEST_BACK_OFF_S = 0.05, 2.0
-# Faults of the place, not of the job: the whole group could not be stored.
-STORAGE_CODES = {
-    sqlite3.SQLITE_FULL,
-    sqlite3.SQLITE_IOERR,
-    sqlite3.SQLITE_READONLY,
-    sqlite3.SQLITE_CANTOPEN,
-    sqlite3.SQLITE_NOMEM,
-    sqlite3.SQLITE_BUSY,
-    sqlite3.SQLITE_CORRUPT,
-    sqlite3.SQLITE_NOTADB,
-}
 log = logging.getLogger("studio.writer")
 
 
@@ -226,7 +215,7 @@ class Writer:
         try:
             job.result = job.work(transaction)
         except Exception as fault:  # whoever waits for the job gets it
-            if _is_of_the_place(fault):
+            if is_of_the_place(fault):
                 raise
             self._connection.execute("ROLLBACK TO job")
             job.fault, transaction = fault, Transaction(self._connection)
@@ -248,8 +237,3 @@ class Writer:
                 self._published(events, removed)
             except Exception:  # they are stored: whoever asked for them must hear of that
                 log.exception("what is stored could not be told")
-
-
-def _is_of_the_place(fault: BaseException) -> bool:
-    code = getattr(fault, "sqlite_errorcode", 0) & 0xFF
-    return isinstance(fault, sqlite3.Error) and code in STORAGE_CODES
