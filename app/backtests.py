@@ -19,6 +19,7 @@ from app.datasets import (
     datasets_document,
     delete_dataset,
     import_file,
+    own_provider,
 )
 from app.executor import Surroundings
 from app.replicates import mapper_for
@@ -31,8 +32,7 @@ from engine.artifacts import verify
 from engine.artifacts.manifest import MANIFEST
 from engine.artifacts.views import csv_pieces, json_pieces
 from engine.caches import MEGABYTE, BoundedCache, Caches
-from engine.config import RunConfig
-from engine.data import LocalProvider, NoParams, Provider, ReadOptions
+from engine.data import ReadOptions
 from engine.data.raw import FileLimits
 from engine.errors import ConfigError, VerificationError
 from engine.execution import load_kernel
@@ -78,18 +78,13 @@ class Backtests:
         """Return a run whose candles are loaded; ``surroundings`` are fields of ``RunContext``."""
         context = RunContext(
             limits=self._settings.limits,
-            provider=self._provider(raw),
+            provider=own_provider(raw, self._settings.data_dir),
             kernel=self._kernel,
             caches=self._caches,
             mapper=self._mapper,
             **surroundings,
         )
         return prepare(raw, context)
-
-    def _provider(self, raw: Mapping[str, Any]) -> Provider | None:
-        if raw.get("provider", RunConfig.model_fields["provider"].default) == "local":
-            return LocalProvider(NoParams(), self._settings.data_dir)
-        return None
 
     def catalog(self) -> bytes:
         """Return what a client needs to know of this program, as JSON."""

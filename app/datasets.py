@@ -18,6 +18,7 @@ from engine.data import (
     FileProvider,
     LocalProvider,
     NoParams,
+    Provider,
     ReadOptions,
     import_dataset,
     providers,
@@ -41,6 +42,13 @@ def list_datasets(data_dir: Path) -> list[DatasetInfo]:
 def datasets_document(data_dir: Path) -> dict[str, Any]:
     """Return ``{datasets: […]}`` as the API and the command show it."""
     return {"datasets": [dataclasses.asdict(info) for info in list_datasets(data_dir)]}
+
+
+def own_provider(raw: Mapping[str, Any], data_dir: Path) -> Provider | None:
+    """Return the provider of the user's own candles where ``raw`` asks for it, None elsewhere."""
+    if raw.get("provider", RunConfig.model_fields["provider"].default) == "local":
+        return LocalProvider(NoParams(), data_dir)
+    return None
 
 
 @dataclass(frozen=True)

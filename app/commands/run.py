@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from app.config_file import read_config, sample_config, with_overrides
+from app.datasets import own_provider
 from app.frozen import keep_font_cache
 from app.quality import changes
 from app.replicates import mapper_for
@@ -15,8 +16,7 @@ from app.results_table import print_results
 from app.settings import Settings, read_settings
 from app.terminal import RunProgress
 from engine.artifacts import Place, inspect_place
-from engine.config import RunConfig
-from engine.data import FileProvider, LocalProvider, NoParams, Provider, ReadOptions, guess_name
+from engine.data import FileProvider, Provider, ReadOptions, guess_name
 from engine.errors import ConfigError, DataError
 from engine.execution import load_kernel
 from engine.pipeline import RunContext, Silent, prepare
@@ -148,6 +148,4 @@ def provider_for(
     """Return the provider that flags and settings ask for, None for the configured one."""
     if candles is not None:
         return FileProvider(candles, options)
-    if raw.get("provider", RunConfig.model_fields["provider"].default) == "local":
-        return LocalProvider(NoParams(), settings.data_dir)
-    return None
+    return own_provider(raw, settings.data_dir)
