@@ -8,12 +8,16 @@ import typer
 from app.cli_options import DataDir, PluginFiles
 from app.data_dir import StartError
 from app.frozen import is_frozen
+from app.settings import Settings
 
 server = typer.Typer(rich_markup_mode=None)
 Host = Annotated[
     str | None, typer.Option(help="Address to listen on [127.0.0.1].", show_default=False)
 ]
-Port = Annotated[int | None, typer.Option(help="Port, 0 for any [8717].", show_default=False)]
+Port = Annotated[
+    int | None,
+    typer.Option(help=f"Port, 0 for any [{Settings.port}].", show_default=False),
+]
 TokenFile = Annotated[
     Path | None,
     typer.Option("--token-file", help="The bearer token, in a file.", show_default=False),

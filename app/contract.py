@@ -21,6 +21,7 @@ from app.contract_words import (
     RESPONSE_HEADERS,
 )
 from app.operations import EVENT_STREAM, HTML, OPERATIONS, Operation, Parameter
+from app.settings import Settings
 from engine import __version__
 
 MODELS: tuple[Any, ...] = (
@@ -142,7 +143,9 @@ def openapi(examples: Examples) -> Schema:
             "description": INTRODUCTION,
             "license": {"name": "MIT", "identifier": "MIT"},
         },
-        "servers": [{"url": "http://127.0.0.1:8717", "description": "the default port"}],
+        "servers": [
+            {"url": f"http://127.0.0.1:{Settings.port}", "description": "the default port"}
+        ],
         "security": [{"token": []}],
         "paths": paths,
         "components": {

@@ -6,7 +6,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from engine.config import OWN_TESTS, Component, RunConfig, ValidationConfig
+from engine.config import (
+    OWN_TESTS,
+    Component,
+    RiskComponent,
+    RunConfig,
+    StrategyComponent,
+    ValidationConfig,
+)
 from engine.data import Provider, providers
 from engine.data.sessions import check_calendar
 from engine.errors import ConfigError, Fault, LimitError
@@ -17,6 +24,13 @@ from engine.registry import Params, Registry, faults_of, unknown
 from engine.risk import Sizing, sizing_models
 from engine.strategy import Strategy, strategies
 from engine.validation import ValidationTest, validation_tests
+
+# What a configuration names where it says nothing.
+DEFAULTS: dict[str, str] = {
+    "strategy": StrategyComponent.model_fields["name"].default,
+    "risk": RiskComponent.model_fields["name"].default,
+    "provider": RunConfig.model_fields["provider"].default,
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +91,7 @@ def make_plan(raw: Mapping[str, Any], limits: Limits | None = None) -> RunPlan:
 
 def _data_faults(raw: Mapping[str, Any], config: RunConfig | None) -> Iterator[Fault]:
     """Yield what is wrong with where the candles come from, and whose sessions they follow."""
-    provider = raw.get("provider", "local")
+    provider = raw.get("provider", DEFAULTS["provider"])
     if isinstance(provider, str) and provider not in providers:
         yield Fault("provider", unknown("provider", provider, list(providers)))
     if config is not None and config.calendar is not None:
@@ -92,8 +106,8 @@ def _components(raw: Mapping[str, Any]) -> Iterator[tuple[str, Registry[Any], Co
     execution = raw.get("execution")
     listed = raw.get("indicators")
     places: list[tuple[str, Registry[Any], Any, str]] = [
-        ("strategy", strategies, raw.get("strategy", {}), "dual_sma"),
-        ("risk", sizing_models, raw.get("risk", {}), "fixed_fraction"),
+        ("strategy", strategies, raw.get("strategy", {}), DEFAULTS["strategy"]),
+        ("risk", sizing_models, raw.get("risk", {}), DEFAULTS["risk"]),
     ]
     if isinstance(execution, Mapping) and execution.get("slippage_model") is not None:
         model = execution["slippage_model"]

@@ -14,11 +14,10 @@ Listed = Sequence[Mapping[str, Any]]
 class ComponentPart(ttk.Frame):
     """A component by name, and the parameters that it takes; ``path`` is its place in a request."""
 
-    def __init__(
-        self, parent: tk.Misc, look: Look, path: str, title: str, default: str | None
-    ) -> None:
+    def __init__(self, parent: tk.Misc, look: Look, path: str, title: str) -> None:
         super().__init__(parent)
-        self._look, self._path, self._default = look, path, default
+        self._look, self._path = look, path
+        self._default: str | None = None
         self._listed: dict[str, Mapping[str, Any]] = {}
         names = {"type": "string", "enum": [], "description": title}
         self._choice = Fields(self, {"properties": {"name": names}}, look, path)
@@ -29,8 +28,9 @@ class ComponentPart(ttk.Frame):
         self.name.widget.bind("<<ComboboxSelected>>", lambda _: self._choose(), add=True)
         self.rebuilt: Callable[[], None] = lambda: None
 
-    def know(self, listed: Listed) -> None:
-        """Offer the components of the catalog."""
+    def know(self, listed: Listed, default: str | None) -> None:
+        """Offer the components of the catalog, and none too where no ``default`` is named."""
+        self._default = default
         self._listed = {each["name"]: each for each in listed}
         names = [*([] if self._default else [NONE]), *self._listed]
         self.name.offer(names)

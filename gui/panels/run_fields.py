@@ -54,6 +54,12 @@ def statistic(config: Schema) -> Schema:
     return _chosen(_inner(config, "ValidationConfig"), ["statistic"])
 
 
+def default(config: Schema, component: str) -> str:
+    """Return the component of a kind, such as ``RiskComponent``, that is taken if none is named."""
+    name: str = _inner(config, component)["properties"]["name"]["default"]
+    return name
+
+
 def rest(config: Schema) -> Schema:
     """Return what has no part of its own in the form; indicators have no field."""
     elsewhere = {*market(config)["properties"], "strategy", "risk", "execution", "validation"}

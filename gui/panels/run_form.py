@@ -21,13 +21,11 @@ class RunForm(ttk.Frame):
         super().__init__(parent)
         self._filled: Mapping[str, Any] = {}
         self.market = Fields(self._section("Market"), {}, look, "")
-        self.strategy = ComponentPart(
-            self._section("Strategy"), look, "strategy", "Strategy", "dual_sma"
-        )
-        self.risk = ComponentPart(self._section("Sizing"), look, "risk", "Sizing", "fixed_fraction")
+        self.strategy = ComponentPart(self._section("Strategy"), look, "strategy", "Strategy")
+        self.risk = ComponentPart(self._section("Sizing"), look, "risk", "Sizing")
         costs = self._section("Execution and costs")
         self.execution = Fields(costs, {}, look, "execution")
-        self.slippage = ComponentPart(costs, look, SLIPPAGE, "Slippage model", None)
+        self.slippage = ComponentPart(costs, look, SLIPPAGE, "Slippage model")
         validation = self._section("Validation")
         self.tests = TestsPart(validation, look)
         self.statistic = Fields(validation, {}, look, "validation")
@@ -62,9 +60,9 @@ class RunForm(ttk.Frame):
         for name, title in TITLES.items():
             self.market.fields[name].title(title)
         self.statistic.fields["statistic"].title("Compared by")
-        self.strategy.know(catalog["strategies"])
-        self.risk.know(catalog["sizing"])
-        self.slippage.know(catalog["slippage"])
+        self.strategy.know(catalog["strategies"], run_fields.default(config, "StrategyComponent"))
+        self.risk.know(catalog["sizing"], run_fields.default(config, "RiskComponent"))
+        self.slippage.know(catalog["slippage"], None)
         self.tests.know(catalog["validation"])
         self.fill(self._filled)
 

@@ -20,7 +20,7 @@ from gui.theme import PALETTES
 SHOWN: dict[str, Any] = {
     "properties": {
         "port": {
-            "type": "integer", "minimum": 0, "maximum": 65_535, "default": 8717,
+            "type": "integer", "minimum": 0, "maximum": 65_535, "default": Settings.port,
             "description": "where the server listens; 0 is any free one",
         },
         "cors_origins": {
