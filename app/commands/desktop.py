@@ -15,7 +15,7 @@ import tkinter as tk
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
-from app.commands.serve import SIGNALS, allow_many_files
+from app.commands.serve import NETWORK, allow_many_files, ending_signals
 from app.data_dir import DataDir, HeldError, StartError
 from app.database import open_for_reading
 from app.fault_points import FaultPoints
@@ -39,7 +39,6 @@ from gui.window_system import (
 OTHER_S, PAUSE_S = 5.0, 0.1
 FAREWELL_S = 1.0
 TICK_MS = 100
-NETWORK = "Others in the network can reach this server; it has one token."
 log = logging.getLogger("studio.panel")
 # Tk aborts the process where a destroyed root is collected in another thread: it is kept here.
 _roots: list[tk.Tk] = []
@@ -325,13 +324,8 @@ def _signals(told: list[int]) -> Iterator[Any]:
     Yields what has them ignored from the end on: a second one finds the program ended already.
     """
     before: dict[int, Any] = {}
-    for name in SIGNALS:
-        number = getattr(signal, name, None)
-        # A hang-up that is ignored already is one that nohup wants ignored.
-        if number is not None and not (
-            name == "SIGHUP" and signal.getsignal(number) == signal.SIG_IGN
-        ):
-            before[number] = signal.signal(number, lambda got, _: told.append(got))
+    for number in ending_signals():
+        before[number] = signal.signal(number, lambda got, _: told.append(got))
 
     def keep_ignoring() -> None:
         before.update(dict.fromkeys(before, signal.SIG_IGN))

@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from app.backtests import check_partial
+from app.commands.export import opened
 from app.config_file import read_config
 from app.data_dir import DataDir, HeldError, held
 from app.database import open_database, open_for_reading
@@ -23,7 +24,7 @@ from app.presets import check_name, list_presets, put
 from app.settings import read_settings, take_token
 from app.terminal import Output
 from app.writer import Writer
-from engine.errors import ConfigError, DataError, OutputError, StorageError
+from engine.errors import ConfigError, DataError
 from engine.plugins import load_plugins
 
 
@@ -60,14 +61,8 @@ def export_command(name: str, out: Path | None, data_dir: Path | None) -> None:
     if out is None:
         sys.stdout.write(text)
         return
-    try:
-        with out.open("x", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-    except FileExistsError:
-        message = f"{out} is there already"
-        raise OutputError(message) from None
-    except OSError as fault:
-        raise StorageError.from_os_error(str(out), fault) from None
+    with opened(out) as file:
+        file.write(text.encode())
 
 
 def import_command(file: Path, name: str | None, data_dir: Path | None) -> None:

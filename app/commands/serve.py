@@ -22,6 +22,7 @@ except ImportError:  # Windows has no such limits
 
 MANY_FILES = 4096
 SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
+NETWORK = "Others in the network can reach this server; it has one token."
 
 
 def serve_command(flags: Mapping[str, Any]) -> None:
@@ -72,7 +73,7 @@ def _say(started: Started) -> None:
     for note in started.notes:
         sys.stderr.write(f"studio: {note}\n")
     if not started.local:
-        sys.stderr.write("studio: Others in the network can reach this server; it has one token.\n")
+        sys.stderr.write(f"studio: {NETWORK}\n")
     sys.stderr.flush()
     kept = "STUDIO_TOKEN" if started.token.path is None else started.token.path
     sys.stdout.write(f"Studio serves at {started.url}\nThe token is in {kept}\n")
@@ -80,19 +81,26 @@ def _say(started: Started) -> None:
     sys.stdout.flush()
 
 
+def ending_signals() -> list[int]:
+    """Return the numbers of the signals that end a program here."""
+    numbers = [(name, getattr(signal, name, None)) for name in SIGNALS]
+    # A hang-up that is ignored already is one that nohup wants ignored.
+    return [
+        number
+        for name, number in numbers
+        if number is not None
+        and not (name == "SIGHUP" and signal.getsignal(number) == signal.SIG_IGN)
+    ]
+
+
 @contextlib.contextmanager
 def _signals(told: asyncio.Event) -> Any:
     """Let each of the signals that end a program set ``told``."""
     loop = asyncio.get_running_loop()
     before = {}
-    for name in SIGNALS:
-        number = getattr(signal, name, None)
-        # A hang-up that is ignored already is one that nohup wants ignored.
-        if number is not None and not (
-            name == "SIGHUP" and signal.getsignal(number) == signal.SIG_IGN
-        ):
-            # Through the loop's own wake-up, so that it looks up at once on every platform.
-            before[number] = signal.signal(number, lambda *_: loop.call_soon_threadsafe(told.set))
+    for number in ending_signals():
+        # Through the loop's own wake-up, so that it looks up at once on every platform.
+        before[number] = signal.signal(number, lambda *_: loop.call_soon_threadsafe(told.set))
     try:
         with _woken_by_signals(loop):
             yield
