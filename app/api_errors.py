@@ -56,6 +56,7 @@ STATUS: dict[str, int] = {
     "SHUTTING_DOWN": 503,
     "STORAGE_FULL": 507,
 }
+INSIDE = "An error inside Studio; its log says more."
 MAX_LISTED = 1_000  # faults; a body has room for so many that the answer would be megabytes
 RETRYABLE = {
     "RUN_CANCELLING",
@@ -132,6 +133,12 @@ class ApiError(StudioError):
         return {"error": error}
 
 
+def as_query_error(fault: ConfigError) -> ApiError:
+    """Return what a client is told about a fault in a part of its address, not of a body."""
+    error = as_api_error(fault)
+    return ApiError("INVALID_QUERY", str(error), details=error.details)
+
+
 def as_api_error(fault: StudioError) -> ApiError:
     """Return what a client is told about an expected error that a request met."""
     if isinstance(fault, ApiError):
@@ -148,7 +155,7 @@ def as_api_error(fault: StudioError) -> ApiError:
             code, str(fault), details={"errors": [{"field": "", "message": str(fault)}]}
         )
     if code == "INTERNAL_ERROR":
-        return ApiError(code, "An error inside Studio; its log says more.")
+        return ApiError(code, INSIDE)
     return ApiError(code, str(fault))
 
 

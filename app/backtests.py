@@ -27,6 +27,7 @@ from app.report import make_report
 from app.run_job import RunJob
 from app.run_records import RUN_ID, figures
 from app.settings import Settings
+from app.strict_json import compact
 from app.transitions import Claimed, NewRun
 from engine.artifacts import verify
 from engine.artifacts.manifest import MANIFEST
@@ -88,7 +89,7 @@ class Backtests:
 
     def catalog(self) -> bytes:
         """Return what a client needs to know of this program, as JSON."""
-        return json.dumps(whole_catalog(), ensure_ascii=False, separators=(",", ":")).encode()
+        return compact(whole_catalog()).encode()
 
     def candles(self, query: Mapping[str, str], limit: int) -> bytes:
         """Return the newest bars of a range; as ``chart_data.candles``."""

@@ -147,14 +147,10 @@ class RequestStream:
         first, *lines = re.split(r"\r?\n", self._head.result().decode("latin-1").lstrip("\r\n"))
         pairs = [line.partition(":") for line in lines]
         given = [(name.strip().lower(), value.strip()) for name, _, value in pairs]
-        cors = self._services.gate.cors_headers(_all(given, "origin"))
-        if not self._services.gate.admits_host(_all(given, "host")):
-            fault = ApiError("FORBIDDEN_HOST", "this host name is not one of this server's")
-        elif cors is None:
-            fault = ApiError("FORBIDDEN_ORIGIN", "this origin is not one of those that are allowed")
-        else:
-            malformed = ApiError("INVALID_REQUEST", "this is no well-formed HTTP request")
-            fault = self._refusal or malformed
+        hosts, origins = _all(given, "host"), _all(given, "origin")
+        cors = self._services.gate.cors_headers(origins)
+        malformed = ApiError("INVALID_REQUEST", "this is no well-formed HTTP request")
+        fault = self._services.gate.refusal(hosts, origins) or self._refusal or malformed
         method = first.partition(" ")[0]
         body = to_json(fault.envelope(self._services.shorten))
         headers = {

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.api_errors import ApiError
-from app.transitions import DELETING, NewRun, to_text
+from app.strict_json import compact
+from app.transitions import DELETING, NewRun
 from app.writer import Transaction, now_ms
 from engine.wording import counted
 
@@ -128,7 +129,7 @@ def _queue(transaction: Transaction, new: NewRun, *, known: bool) -> None:
             " VALUES (?, ?, 'queued', 0, 1, 0, ?, 1, ?, ?, ?, ?, ?, ?, 0)",
             (
                 new.run_id, new.run_hash, last[0] + 1, new.symbol, now, now,
-                to_text(new.config), new.candle_digest, new.code_version,
+                compact(new.config), new.candle_digest, new.code_version,
             ),
         )  # fmt: skip
     transaction.add_event(new.run_id, "queued")

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from app import transitions
+from app.api_errors import INSIDE
 from app.transitions import Claimed
 from app.writer import Transaction, Writer
 from engine.errors import StorageError
@@ -151,8 +152,7 @@ class Executor:
 
     def _end(self, attempt: Attempt) -> None:
         """End a run whose job did not; without that it would be at work for ever."""
-        message = "An error inside Studio; its log says more."
-        fail = transitions.fail(*attempt, "INTERNAL_ERROR", message)
+        fail = transitions.fail(*attempt, "INTERNAL_ERROR", INSIDE)
         with contextlib.suppress(StorageError):
             if not self._writer.submit(fail, lasting=True).result():
                 self._writer.submit(transitions.confirm_cancel(*attempt), lasting=True).result()

@@ -9,7 +9,7 @@ from typing import Any
 from app.api_errors import ApiError
 from app.engine_calls import EngineCalls
 from app.security import NAME_RULE, is_portable_name
-from app.transitions import to_text
+from app.strict_json import compact
 from app.writer import Transaction, Writer, now_ms
 from engine.errors import ConfigError
 
@@ -55,7 +55,7 @@ def put(name: str, config: Mapping[str, Any]) -> Callable[[Transaction], bool]:
             raise ConfigError.of("name", message)
         transaction.execute(
             "INSERT OR REPLACE INTO presets (name, folded, config, updated_ts) VALUES (?, ?, ?, ?)",
-            (name, name.casefold(), to_text(config), now_ms()),
+            (name, name.casefold(), compact(config), now_ms()),
         )
         return other is None
 

@@ -10,7 +10,13 @@ from pathlib import Path
 from typing import IO, Any
 
 from app.run_files import OpenFile, open_file
-from engine.artifacts.manifest import MANIFEST, MAX_MANIFEST_BYTES, hashes_agree, parse_manifest
+from engine.artifacts.manifest import (
+    HASHES_DISAGREE,
+    MANIFEST,
+    MAX_MANIFEST_BYTES,
+    hashes_agree,
+    parse_manifest,
+)
 from engine.code import sha256_hex
 from engine.errors import VerificationError
 from engine.wording import counted
@@ -63,8 +69,7 @@ def read_run(folder: Path, manifest_hash: str | None = None) -> RunFiles:
     }
     known = manifest["manifest_hash"] if manifest_hash is None else manifest_hash
     if manifest["manifest_hash"] != known or not hashes_agree(manifest, said["config.json"]):
-        message = "the manifest's own hashes do not come out"
-        raise VerificationError(message)
+        raise VerificationError(HASHES_DISAGREE)
     return RunFiles(
         manifest=manifest,
         manifest_sha256=sha256_hex(raw),

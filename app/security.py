@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from app.api_errors import ApiError
 from app.token_file import Verifier
 from engine.wording import NAME_WORDS, SYMBOL_PATTERN
 
@@ -57,6 +58,15 @@ class Gate:
             "Access-Control-Allow-Origin": given[0],
             "Access-Control-Expose-Headers": CORS_EXPOSED,
         }
+
+    def refusal(self, hosts: Iterable[str], origins: Iterable[str]) -> ApiError | None:
+        """Return why a request with these headers goes no further, None where it may."""
+        if not self.admits_host(hosts):
+            return ApiError("FORBIDDEN_HOST", "this host name is not one of this server's")
+        if self.cors_headers(origins) is None:
+            message = "this origin is not one of those that are allowed"
+            return ApiError("FORBIDDEN_ORIGIN", message)
+        return None
 
 
 def preflight_headers() -> Mapping[str, str]:

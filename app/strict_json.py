@@ -1,4 +1,4 @@
-"""JSON as it is taken from a file or a request: one meaning, or none."""
+"""JSON as it is taken from a file or a request, one meaning or none, and as it is kept and sent."""
 
 import json
 from typing import Any
@@ -12,6 +12,15 @@ def parse_json(text: str) -> Any:
         where it is nested too deeply.
     """
     return json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_refuse_repeats)
+
+
+def compact(value: Any) -> str:
+    """Return a JSON value as text without spaces.
+
+    Raises
+        ValueError for NaN and infinities.
+    """
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 def _refuse_constant(name: str) -> Any:

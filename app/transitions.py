@@ -6,11 +6,11 @@ A transition names the state it starts from; where the run is in another one, it
 and says so. So two that race are decided by the database alone.
 """
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from app.strict_json import compact
 from app.writer import Transaction, now_ms
 
 LIVE = ("queued", "running", "cancelling")
@@ -116,8 +116,8 @@ def complete(
             " metrics = ?, validation = ?, manifest_hash = ?, crashes = 0"
             " WHERE run_id = ? AND attempt = ? AND status = 'running'",
             (
-                _finished_ts(transaction, COMPLETED), to_text(metrics),
-                None if validation is None else to_text(validation),
+                _finished_ts(transaction, COMPLETED), compact(metrics),
+                None if validation is None else compact(validation),
                 manifest_hash, run_id, attempt,
             ),
         )  # fmt: skip
@@ -138,7 +138,7 @@ def fail(run_id: str, attempt: int, code: str, message: str) -> Callable[[Transa
             " WHERE run_id = ? AND attempt = ? AND status = 'running'",
             (
                 _finished_ts(transaction, OTHERS),
-                to_text({"code": code, "message": message}),
+                compact({"code": code, "message": message}),
                 run_id,
                 attempt,
             ),
@@ -325,8 +325,8 @@ def take_in(
             " ?, ?, 0)",
             (
                 new.run_id, new.run_hash, new.symbol, now_ms(), finished_ts, finished_ts,
-                to_text(new.config), to_text(metrics),
-                None if validation is None else to_text(validation),
+                compact(new.config), compact(metrics),
+                None if validation is None else compact(validation),
                 new.candle_digest, new.code_version, manifest_hash,
             ),
         )  # fmt: skip
@@ -335,8 +335,3 @@ def take_in(
         transaction.add_event(new.run_id, "completed", progress=1.0, message=message, data=data)
 
     return work
-
-
-def to_text(value: Any) -> str:
-    """Return a JSON value as the database keeps it."""
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))

@@ -6,7 +6,6 @@ a group are handed to ``published`` after their commit, before any future of it 
 """
 
 import itertools
-import json
 import logging
 import queue
 import sqlite3
@@ -19,6 +18,7 @@ from typing import Any, TypeVar
 
 from app.database import is_of_the_place, storage_error
 from app.fault_points import FaultPoints
+from app.strict_json import compact
 from engine.errors import StorageError
 
 T = TypeVar("T")
@@ -74,7 +74,7 @@ class Transaction:
         envelope = {"run_id": run_id, "seq": seq, "ts": now_ms(), "type": kind}
         envelope["attempt"] = row["attempt"]
         envelope |= {name: value for name, value in fields.items() if value is not None}
-        body = json.dumps(envelope, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        body = compact(envelope)
         self.execute("INSERT INTO events VALUES (?, ?, ?, ?)", (run_id, seq, kind, body))
         self.events.append(Event(run_id, seq, kind, body))
         return seq

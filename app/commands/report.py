@@ -18,6 +18,7 @@ from app.report import make_report
 from app.run_records import RUN_ID
 from app.settings import read_settings, take_token
 from app.terminal import Output
+from engine.artifacts.manifest import HASHES_DISAGREE
 from engine.errors import DataError, StudioError, VerificationError
 
 STANDARD_OUTPUT = Path("-")
@@ -68,7 +69,7 @@ def _asked(client: LocalClient, run_id: str) -> bytes:
         if found["ok"]:
             raise
     wrong = [f"{file['name']} {file['reason']}" for file in found["files"] if not file["ok"]]
-    raise VerificationError((wrong or ["the manifest's own hashes do not come out"])[0])
+    raise VerificationError((wrong or [HASHES_DISAGREE])[0])
 
 
 def _is_there(place: Path, content: bytes) -> bool:

@@ -17,6 +17,7 @@ from app.replicates import mapper_for
 from app.settings import Settings, read_settings
 from app.terminal import Output
 from engine.artifacts import FileCheck, Verification, verify
+from engine.artifacts.manifest import HASHES_DISAGREE
 from engine.code import code_version
 from engine.errors import VerificationError
 from engine.execution import load_kernel
@@ -99,7 +100,7 @@ def _say(console: Output, check: FileCheck, praise: str) -> None:
 def _failures(folder: Path, verification: Verification) -> str:
     wrong = [f"{check.name} {check.reason}" for check in verification.files if not check.ok]
     if not verification.manifest_ok:
-        wrong.insert(0, "the manifest's own hashes do not come out")
+        wrong.insert(0, HASHES_DISAGREE)
     more = f", and {len(wrong) - 3} more" if len(wrong) > 3 else ""
     return f"{folder} does not verify: {'; '.join(wrong[:3])}{more}."
 

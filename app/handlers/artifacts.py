@@ -12,7 +12,7 @@ from typing import Any
 from tornado.iostream import StreamClosedError
 
 from app.api_errors import ApiError
-from app.handlers.base import Handler
+from app.handlers.base import Handler, etag_of
 from app.run_files import OpenFile, open_file
 from engine.errors import VerificationError
 from engine.wording import counted
@@ -83,7 +83,7 @@ class Manifest(ArtifactHandler):
     def get(self, run_id: str) -> None:
         """Send the manifest."""
         raw, _ = self.manifest(run_id)
-        self.answer_unless_known(json.loads(raw), f'"{hashlib.sha256(raw).hexdigest()}"')
+        self.answer_unless_known(json.loads(raw), etag_of(raw))
 
 
 class Artifact(ArtifactHandler):

@@ -6,18 +6,19 @@ and thrown away, since a client that is still sending would see a reset instead 
 """
 
 import asyncio
+import hashlib
 import json
 import logging
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import tornado.web
 from tornado.httputil import HTTPServerRequest
 
-from app.api_errors import ApiError, as_api_error
+from app.api_errors import INSIDE, ApiError, as_api_error
 from app.candle_files import CandleFiles
 from app.engine_calls import EngineCalls
 from app.events import EventLog
@@ -25,7 +26,7 @@ from app.operations import Operation
 from app.presets import PresetService
 from app.runs import RunService
 from app.security import HEADERS, Gate, preflight_headers
-from app.strict_json import parse_json
+from app.strict_json import compact, parse_json
 from engine.errors import StudioError
 from engine.wording import size_in_words
 
@@ -113,10 +114,10 @@ class Handler(tornado.web.RequestHandler):
 
     def _admit(self) -> None:
         request, gate = self.request, self.services.gate
-        if not gate.admits_host(request.headers.get_list("Host")):
-            raise ApiError("FORBIDDEN_HOST", "this host name is not one of this server's")
-        if gate.cors_headers(request.headers.get_list("Origin")) is None:
-            raise ApiError("FORBIDDEN_ORIGIN", "this origin is not one of those that are allowed")
+        hosts, origins = (request.headers.get_list(name) for name in ("Host", "Origin"))
+        refusal = gate.refusal(hosts, origins)
+        if refusal is not None:
+            raise refusal
         if self.asked == "OPTIONS" and request.headers.keys() >= PREFLIGHT:
             request.method = "PREFLIGHT"
             return
@@ -241,6 +242,11 @@ class Handler(tornado.web.RequestHandler):
             raise ApiError("INVALID_JSON", "the body is not valid JSON") from None
         return value
 
+    def given(self, names: Iterable[str]) -> dict[str, str]:
+        """Return those of some query parameters that are given; raises as ``query``."""
+        values = {name: self.query(name) for name in names}
+        return {name: value for name, value in values.items() if value is not None}
+
     def query(self, name: str) -> str | None:
         """Return a query parameter, None where it is not given.
 
@@ -326,7 +332,7 @@ class Handler(tornado.web.RequestHandler):
             # Tornado's own word about a path or a query that cannot be decoded.
             error = ApiError("INVALID_QUERY", "the address cannot be read")
         else:
-            error = ApiError("INTERNAL_ERROR", "An error inside Studio; its log says more.")
+            error = ApiError("INTERNAL_ERROR", INSIDE)
         if error.status == 500:
             self.incident = self.incident or secrets.token_hex(6)
             details = {**(error.details or {}), "incident": self.incident}
@@ -368,9 +374,14 @@ class NotFound(Handler):
     """A path that is nobody's."""
 
 
+def etag_of(content: bytes) -> str:
+    """Return the ``ETag`` of a body that is known by its bytes."""
+    return f'"{hashlib.sha256(content).hexdigest()}"'
+
+
 def to_json(value: Any) -> bytes:
     """Return a JSON value in UTF-8; NaN and infinity never get this far."""
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    return compact(value).encode()
 
 
 def _only(request: HTTPServerRequest, name: str) -> str | None:

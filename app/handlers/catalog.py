@@ -1,8 +1,6 @@
 """``/catalog``: what a configuration can name, complete enough to build forms from."""
 
-import hashlib
-
-from app.handlers.base import Handler
+from app.handlers.base import Handler, etag_of
 
 
 class Catalog(Handler):
@@ -11,4 +9,4 @@ class Catalog(Handler):
     async def get(self) -> None:
         """Send it, or that the client has it."""
         text = await self.services.engine.ask(lambda backtests: backtests.catalog())
-        self.send_unless_known(text, f'"{hashlib.sha256(text).hexdigest()}"')
+        self.send_unless_known(text, etag_of(text))

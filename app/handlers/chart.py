@@ -1,14 +1,14 @@
 """``/candles`` and ``/features``: what a chart draws, and what a strategy would see of it."""
 
-import hashlib
 from typing import Any
 
-from app.api_errors import ApiError, as_api_error
-from app.handlers.base import Handler
+from app.api_errors import ApiError, as_query_error
+from app.handlers.base import Handler, etag_of
+from app.operations import RANGE
 from app.strict_json import parse_json
 from engine.errors import ConfigError, LimitError
 
-FIELDS = ("symbol", "timeframe", "start", "end", "provider")
+BARS = [name for name in RANGE if name != "limit"]
 
 
 class Candles(Handler):
@@ -17,13 +17,8 @@ class Candles(Handler):
     async def get(self) -> None:
         """Send the newest of the range."""
         limit = self.whole_number("limit")
-        given = self.given()
+        given = self.given(BARS)
         await self.send(lambda backtests: backtests.candles(given, limit))
-
-    def given(self) -> dict[str, str]:
-        """Return what the query says about the bars."""
-        values = {name: self.query(name) for name in FIELDS}
-        return {name: value for name, value in values.items() if value is not None}
 
     async def send(self, work: Any) -> None:
         """Send what the engine says, or that the client has it.
@@ -35,10 +30,9 @@ class Candles(Handler):
             text = await self.services.engine.ask(work)
         except LimitError:
             raise
-        except ConfigError as fault:  # a part of the address, not of a body
-            details = as_api_error(fault).details
-            raise ApiError("INVALID_QUERY", str(as_api_error(fault)), details=details) from None
-        self.send_unless_known(text, f'"{hashlib.sha256(text).hexdigest()}"')
+        except ConfigError as fault:
+            raise as_query_error(fault) from None
+        self.send_unless_known(text, etag_of(text))
 
 
 class Features(Candles):
@@ -47,7 +41,7 @@ class Features(Candles):
     async def get(self) -> None:
         """Send the newest of the range, with a column for each series."""
         limit = self.whole_number("limit")
-        given, indicators = self.given(), self._indicators()
+        given, indicators = self.given(BARS), self._indicators()
         await self.send(lambda backtests: backtests.features(given, indicators, limit))
 
     def _indicators(self) -> Any:

@@ -1,11 +1,9 @@
 """``/datasets``: what there is to run on, what comes in and what goes."""
 
-from app.api_errors import ApiError, as_api_error
+from app.api_errors import ApiError, as_query_error
 from app.candle_files import Upload
 from app.handlers.base import Handler
 from engine.errors import ConfigError, StorageError
-
-SAID = ("tz", "date_format", "decimal", "calendar", "on_bad_rows")
 
 
 class Datasets(Handler):
@@ -45,16 +43,14 @@ class Dataset(Handler):
         self._is_whole = True
         self.keep(b"")  # one that is empty is a file as well
         assert self._upload is not None
-        given = {name: self.query(name) for name in SAID}
-        said = {name: value for name, value in given.items() if value is not None}
+        said = self.given(self.operations["PUT"].query)
         runs = self.services.runs
         try:
             info, made = await self.services.candle_files.take(
                 self._upload, symbol, timeframe, said, lambda: runs.live_configs_now(symbol)
             )
-        except ConfigError as fault:  # a part of the address, not of a body
-            error = as_api_error(fault)
-            raise ApiError("INVALID_QUERY", str(error), details=error.details) from None
+        except ConfigError as fault:
+            raise as_query_error(fault) from None
         self.answer(info, 201 if made else 200)
 
     async def delete(self, symbol: str, timeframe: str) -> None:

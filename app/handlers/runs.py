@@ -9,7 +9,7 @@ import rfc8785
 
 from app.api_errors import ApiError
 from app.creation import Key
-from app.handlers.base import Handler, to_json
+from app.handlers.base import Handler, etag_of, to_json
 from app.run_records import Selection, from_cursor
 from app.transitions import STATUSES
 from engine.code import canonical_hash
@@ -72,7 +72,7 @@ class Run(Handler):
     def get(self, run_id: str) -> None:
         """Send the run, or that the client knows this state of it."""
         run = self.services.runs.get(run_id)
-        self.answer_unless_known(run, f'"{hashlib.sha256(to_json(run)).hexdigest()}"')
+        self.answer_unless_known(run, etag_of(to_json(run)))
 
     async def delete(self, run_id: str) -> None:
         """Remove it."""

@@ -189,6 +189,9 @@ def _config_agrees(folder: Path, manifest: Mapping[str, Any]) -> bool:
         return False
 
 
+HASHES_DISAGREE = "the manifest's own hashes do not come out"
+
+
 def hashes_agree(manifest: Mapping[str, Any], config: Any) -> bool:
     """Return whether a manifest's hashes of itself, the configuration and the run come out."""
     try:
