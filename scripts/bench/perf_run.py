@@ -28,8 +28,10 @@ from engine.risk import SizingView, target_weights
 from engine.strategy import StrategyView
 
 if TYPE_CHECKING:
+    from scripts.bench.peer_jobs import peak_growth_mb
     from scripts.bench.service import api_cached_ms
 else:
+    from peer_jobs import peak_growth_mb
     from service import api_cached_ms
 
 SIZES = (6_000, 100_000, 1_000_000)
@@ -125,16 +127,7 @@ def print_peak(n_bars: int) -> None:
     plan = make_plan(JOB)
     engine_job(plan, random_walk(200))
     candles = random_walk(n_bars)
-    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the peak starts anew
-    before = status_kb("VmRSS")
-    engine_job(plan, candles)
-    print(round((status_kb("VmHWM") - before) / 1024, 1))
-
-
-def status_kb(name: str) -> int:
-    """Return a figure of /proc/self/status in kB."""
-    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))
+    print(peak_growth_mb(lambda: engine_job(plan, candles)))
 
 
 NO_VALIDATION = ["--set", "validation={}"]
