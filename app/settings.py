@@ -39,7 +39,7 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 LIMITS = Limits()
 
 
-class RefusedError(Exception):
+class SettingError(Exception):
     """A value that a setting cannot have; the message says what it should be."""
 
 
@@ -49,11 +49,11 @@ Parser = Callable[[object], Any]
 
 def _text(value: object) -> str:
     if not isinstance(value, str):
-        raise RefusedError("should be a valid string")
+        raise SettingError("should be a valid string")
     if not value.strip():
-        raise RefusedError("should have at least 1 character")
+        raise SettingError("should have at least 1 character")
     if not value.isprintable():
-        raise RefusedError("should have no control characters")
+        raise SettingError("should have no control characters")
     return value.strip()
 
 
@@ -61,22 +61,22 @@ def _path(value: object) -> Path:
     if isinstance(value, Path):
         return value
     if not isinstance(value, str) or not value or "\0" in value:
-        raise RefusedError("should be a path")
+        raise SettingError("should be a path")
     return Path(value)
 
 
 def _integer(least: int, most: int | None = None) -> Parser:
     def parse(value: object) -> int:
         if isinstance(value, bool) or not isinstance(value, int | str):
-            raise RefusedError("should be a valid integer")
+            raise SettingError("should be a valid integer")
         try:
             number = int(value)
         except ValueError:
-            raise RefusedError("should be a valid integer") from None
+            raise SettingError("should be a valid integer") from None
         if number < least:
-            raise RefusedError(f"should be greater than or equal to {least}")
+            raise SettingError(f"should be greater than or equal to {least}")
         if most is not None and number > most:
-            raise RefusedError(f"should be less than or equal to {most}")
+            raise SettingError(f"should be less than or equal to {most}")
         return number
 
     return parse
@@ -90,7 +90,7 @@ def _bytes(least: int) -> Parser:
         if isinstance(value, str):
             found = re.fullmatch(r"\s*([0-9]{1,18})\s*([KMG]iB)?\s*", value, re.IGNORECASE)
             if found is None:
-                raise RefusedError("should be a valid integer of bytes, or such as '256 KiB'")
+                raise SettingError("should be a valid integer of bytes, or such as '256 KiB'")
             value = int(found[1]) * UNITS[(found[2] or "").lower()]
         number: int = bounded(value)
         return number
@@ -102,7 +102,7 @@ def _choice(*known: str) -> Parser:
     def parse(value: object) -> str:
         if value not in known:
             *first, last = map(repr, known)
-            raise RefusedError(f"should be {', '.join(first)} or {last}")
+            raise SettingError(f"should be {', '.join(first)} or {last}")
         return str(value)
 
     return parse
@@ -116,18 +116,18 @@ def _list(item: Parser) -> Parser:
             try:
                 value = json.loads(value)
             except (ValueError, RecursionError):
-                raise RefusedError("is not valid JSON") from None
+                raise SettingError("is not valid JSON") from None
         elif isinstance(value, str):
             value = [word.strip() for word in value.split(",") if word.strip()]
         if not isinstance(value, list | tuple):
-            raise RefusedError("should be a list")
+            raise SettingError("should be a list")
         return tuple(map(parse_item, value))
 
     def parse_item(value: object) -> Any:
         try:
             return item(value)
-        except RefusedError as fault:
-            raise RefusedError(f"{value!r:.80} {fault}") from None
+        except SettingError as fault:
+            raise SettingError(f"{value!r:.80} {fault}") from None
 
     return parse
 
@@ -135,7 +135,7 @@ def _list(item: Parser) -> Parser:
 def _host(value: object) -> str:
     text = _text(value)
     if not re.fullmatch(r"[A-Za-z0-9.:_%-]+", text):
-        raise RefusedError("should be the name or address of a host")
+        raise SettingError("should be the name or address of a host")
     return text
 
 
@@ -143,7 +143,7 @@ def _allowed_host(value: object) -> str:
     """Take what a browser may send as ``Host``: a name or address, perhaps with a port."""
     text = _text(value).lower()
     if not re.fullmatch(r"([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?", text):
-        raise RefusedError("should be a host, perhaps with a port, without patterns")
+        raise SettingError("should be a host, perhaps with a port, without patterns")
     return text
 
 
@@ -151,7 +151,7 @@ def _origin(value: object) -> str:
     found = ORIGIN.fullmatch(_text(value))
     if found is None:
         message = "should be an origin: http or https, a host, perhaps a port, and no path"
-        raise RefusedError(message)
+        raise SettingError(message)
     return _normalised(found)
 
 
@@ -162,17 +162,17 @@ def _normalised(origin: re.Match[str]) -> str:
         try:
             host = f"[{ipaddress.IPv6Address(host[1:-1])}]"
         except ValueError:
-            raise RefusedError("should hold a valid address") from None
+            raise SettingError("should hold a valid address") from None
     port = int(origin[3] or DEFAULT_PORTS[scheme])
     if not 1 <= port <= 65_535:
-        raise RefusedError("should have a port from 1 to 65535")
+        raise SettingError("should have a port from 1 to 65535")
     return f"{scheme}://{host}" + ("" if port == DEFAULT_PORTS[scheme] else f":{port}")
 
 
 def _origin_of(url: str) -> str:
     found = ORIGIN.match(url)
     if found is None or not re.fullmatch(r"([/?#]\S*)?", url[found.end() :]):
-        raise RefusedError("should be the address of a page: http or https, a host, perhaps a path")
+        raise SettingError("should be the address of a page: http or https, a host, perhaps a path")
     return _normalised(found)
 
 
@@ -260,7 +260,7 @@ def read_settings(
     given |= {name: value for name, value in flags.items() if value is not None}
     try:
         data_dir = _path(given.get("data_dir", _default_data_dir()))
-    except RefusedError:  # told below, with the other faults
+    except SettingError:  # told below, with the other faults
         written = {}
     else:
         written = _read_file(data_dir / SETTINGS_FILE)
@@ -270,7 +270,7 @@ def read_settings(
         try:
             if name in given or name not in NOT_IN_FILE:
                 values[name] = _parser(name)(value)
-        except RefusedError as fault:
+        except SettingError as fault:
             faults.append(_fault(name, str(fault)))
     if faults:
         raise ConfigError(faults)
@@ -281,9 +281,9 @@ def _parser(name: str) -> Parser:
     if name in PARSERS:
         return PARSERS[name]
     if name == TOKEN:
-        raise RefusedError(NOT_IN_FILE[TOKEN])
+        raise SettingError(NOT_IN_FILE[TOKEN])
     close = difflib.get_close_matches(name, PARSERS, n=1)
-    raise RefusedError("unknown setting" + (f"; did you mean {close[0]!r}?" if close else ""))
+    raise SettingError("unknown setting" + (f"; did you mean {close[0]!r}?" if close else ""))
 
 
 def _fault(name: str, message: str) -> Fault:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 NAME = "monte_carlo"
 NULL = "none: how sensitive the result is to slippage, not a test against luck"
 MULTIPLES = (0, 1, 2, 3, 5)
-MAX_BPS = 1000.0
+DEAREST_BPS = 1000.0
 BPS_TOLERANCE = 0.001
 
 
@@ -163,14 +163,14 @@ def breakeven(total_return: Callable[[float], float]) -> Measured:
     Null ``loses_without_costs`` where it is below 0 without any slippage, ``above_range`` where it
     is above 0 at 1,000 basis points still.
     """
-    free, dearest = total_return(0.0), total_return(MAX_BPS)
+    free, dearest = total_return(0.0), total_return(DEAREST_BPS)
     if math.isnan(free) or math.isnan(dearest):
         return null("statistic_undefined")
     if free < 0:
         return null("loses_without_costs")
     if dearest > 0:
         return null("above_range")
-    low, high = 0.0, MAX_BPS
+    low, high = 0.0, DEAREST_BPS
     while high - low > BPS_TOLERANCE:
         middle = (low + high) / 2.0
         if total_return(middle) >= 0:

@@ -8,7 +8,7 @@ from typing import Any
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
-from app.settings import PARSERS, SETTINGS_FILE, RefusedError, Settings
+from app.settings import PARSERS, SETTINGS_FILE, SettingError, Settings
 from gui.client import FieldFault
 from gui.forms import Fields, Look, show_faults
 from gui.hint import Hint
@@ -78,7 +78,7 @@ class SettingsDialog(Dialog):
             if field.is_changed:
                 try:
                     changes[name] = _parsed(name, field.value())
-                except RefusedError as fault:
+                except SettingError as fault:
                     faults.append(FieldFault(name, str(fault)))
         first, _ = show_faults(self.form.by_path(), faults)
         if first is not None:
