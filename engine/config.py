@@ -32,6 +32,9 @@ TIMEFRAME_MS: dict[str, int] = {
     "1d": 86_400_000,
     "1w": 604_800_000,
 }
+DAY_MS = TIMEFRAME_MS["1d"]
+# 1970-01-01 was a Thursday; weeks start on Monday.
+MONDAY_MS = 4 * DAY_MS
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
 MAX_BPS = 10_000.0
@@ -83,7 +86,7 @@ def _parsed(value: str, *, end_of_day: bool) -> int:
             moment = moment.replace(tzinfo=UTC)
         return (moment - EPOCH) // MILLISECOND
     days = (day - EPOCH.date()).days
-    return (days + 1) * 86_400_000 - 1 if end_of_day else days * 86_400_000
+    return (days + 1) * DAY_MS - 1 if end_of_day else days * DAY_MS
 
 
 _GivenTime = (

@@ -81,7 +81,8 @@ class Candles(ArrayRecord):
         return dataclasses.replace(self, **columns)
 
 
-CANDLE_COLUMNS = ("ts", "open", "high", "low", "close", "volume", "vwap", "gap_flag")
+SERIES = ("open", "high", "low", "close", "volume", "vwap")
+CANDLE_COLUMNS = ("ts", *SERIES, "gap_flag")
 
 
 @dataclass(frozen=True)

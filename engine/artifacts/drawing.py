@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from engine.config import DAY_MS
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from engine.records import Floats, Integers
 
 MAX_POINTS = 2_000
-MS_PER_DAY = 86_400_000
 LOG_FROM_RATIO = 4.0
 INK, MUTED, GRID = "#1f2933", "#7b8794", "#e4e7eb"
 STRATEGY, BENCHMARK = "#1f6feb", "#9aa5b1"
@@ -38,7 +39,7 @@ def sample_bars(values: "Floats") -> "Integers":
 
 def days_of(ts: "Integers") -> "Floats":
     """Return times (n,) in days, as matplotlib counts them."""
-    days: Floats = ts / MS_PER_DAY
+    days: Floats = ts / DAY_MS
     return days
 
 

@@ -13,7 +13,6 @@ from engine.artifacts.drawing import (
     GRID,
     INK,
     LONG,
-    MS_PER_DAY,
     MUTED,
     SHORT,
     STRATEGY,
@@ -26,6 +25,7 @@ from engine.artifacts.drawing import (
 )
 from engine.artifacts.picture import Picture
 from engine.artifacts.validation_panels import validation_panels
+from engine.config import DAY_MS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -190,7 +190,7 @@ def _draw_position(axes: "Axes", picture: Picture) -> None:
     position, ts = picture.position, picture.ts
     n = len(position)
     edges = np.unique(np.linspace(0, n, min(n, MAX_STRETCHES) + 1).astype(np.int64))
-    step = int(ts[-1] - ts[-2]) if n > 1 else MS_PER_DAY
+    step = int(ts[-1] - ts[-2]) if n > 1 else DAY_MS
     days = days_of(np.append(ts, ts[-1] + step)[edges])
     for held, color, sign in ((position > 0, LONG, 1.0), (position < 0, SHORT, -1.0)):
         share = np.add.reduceat(held.astype(np.float64), edges[:-1]) / np.diff(edges)

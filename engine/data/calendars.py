@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from engine.config import TIMEFRAME_MS
-from engine.data.sessions import DAY_MS, Sessions, sessions_for, sessions_per_year
+from engine.config import DAY_MS, TIMEFRAME_MS
+from engine.data.sessions import Sessions, sessions_for, sessions_per_year
 from engine.data.zones import zone
 from engine.records import PeriodsPerYear
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from engine.config import TIMEFRAME_MS
+from engine.config import DAY_MS, TIMEFRAME_MS
 from engine.data.raw import PRICES, FileLimits, RawTable
 from engine.data.timestamps import ParsedTimes, parse_times
 from engine.errors import DataError
@@ -225,6 +225,6 @@ def _timeframe(name: str, ts: "Integers", asked: str | None) -> str:
 
 
 def _span(ms: int) -> str:
-    units = ((86_400_000, "day"), (3_600_000, "hour"), (60_000, "minute"))
+    units = ((DAY_MS, "day"), (3_600_000, "hour"), (60_000, "minute"))
     length, unit = next(((ms_, name) for ms_, name in units if ms >= ms_), (1000, "second"))
     return f"{ms / length:g} {noun(ms / length, unit)}"

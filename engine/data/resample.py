@@ -4,18 +4,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from engine.config import TIMEFRAME_MS
+from engine.config import DAY_MS, MONDAY_MS, TIMEFRAME_MS
 from engine.data.calendars import WEEK_MS, local_days
 from engine.data.normalize import Dataset
-from engine.data.sessions import DAY_MS, Sessions, sessions_for
+from engine.data.sessions import Sessions, sessions_for
 from engine.errors import DataError
 from engine.records import Candles
 
 if TYPE_CHECKING:
     from engine.records import Booleans, Floats, Integers
-
-# 1970-01-01 was a Thursday; weeks start on Monday.
-MONDAY_MS = 4 * DAY_MS
 
 
 def resample(dataset: Dataset, timeframe: str, calendar: str | None) -> Dataset:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from engine.config import DAY_MS
 from engine.errors import ConfigError, DataError
 from engine.records import freeze
 from engine.registry import unknown
@@ -14,7 +15,6 @@ from engine.registry import unknown
 if TYPE_CHECKING:
     from engine.records import Booleans, Integers
 
-DAY_MS = 86_400_000
 REFERENCE_YEARS = ("2010-01-01", "2019-12-31")
 
 

@@ -22,11 +22,10 @@ from engine.data.normalize import Dataset, QualityReport
 from engine.durable import move
 from engine.errors import DataError, StorageError
 from engine.identity import candle_digest, json_bytes
-from engine.records import Candles
+from engine.records import SERIES, Candles
 
 METADATA = b"studio"
 VERSION = 1
-COLUMNS = ("open", "high", "low", "close", "volume", "vwap")
 
 
 def write_dataset(path: Path, dataset: Dataset, source: str) -> None:
@@ -37,7 +36,7 @@ def write_dataset(path: Path, dataset: Dataset, source: str) -> None:
     """
     candles = dataset.candles
     columns: dict[str, Any] = {"ts": candles.ts}
-    columns |= {name: getattr(candles, name) for name in COLUMNS}
+    columns |= {name: getattr(candles, name) for name in SERIES}
     columns["adj_close"] = dataset.adj_close
     present = {name: column(values) for name, values in columns.items() if values is not None}
     metadata: dict[str, Any] = {
@@ -132,7 +131,7 @@ def read_dataset(path: Path) -> Dataset:
             timeframe=metadata["timeframe"],
             ts=columns["ts"],
             timezone=metadata["timezone"],
-            **{name: columns.get(name) for name in COLUMNS},  # type: ignore[arg-type]  # prices are there
+            **{name: columns.get(name) for name in SERIES},  # type: ignore[arg-type]  # prices are there
         )
         adj_close = columns.get("adj_close")
         intact = (candle_digest(candles), _sha256(adj_close)) == (

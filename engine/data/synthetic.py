@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 
-from engine.config import TIMEFRAME_MS, RunConfig, epoch_ms
+from engine.config import DAY_MS, MONDAY_MS, TIMEFRAME_MS, RunConfig, epoch_ms
 from engine.data.normalize import Dataset, QualityReport
 from engine.data.providers import DatasetInfo, NoParams, providers
 from engine.errors import DataError, DatasetNotFound
@@ -17,7 +17,6 @@ FIRST = "2010-01-01"
 DEFAULT_BARS = 2_500
 MAX_BARS = 10_000_000
 DAILY_MOVE = 0.01
-DAY_MS = 86_400_000
 
 
 @providers.register("synthetic", NoParams)
@@ -75,8 +74,7 @@ class SyntheticProvider:
 
 def _times(config: RunConfig) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
     length = TIMEFRAME_MS[config.timeframe]
-    # Weeks start on Mondays, as everywhere.
-    origin = -3 * DAY_MS if config.timeframe == "1w" else 0
+    origin = MONDAY_MS if config.timeframe == "1w" else 0
     start = config.start if config.start is not None else epoch_ms(FIRST, end_of_day=False)
     assert isinstance(start, int)  # it is a date
     first = origin - (origin - start) // length * length

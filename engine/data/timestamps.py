@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from engine.config import MAX_TIME_MS, MIN_TIME_MS
+from engine.config import DAY_MS, MAX_TIME_MS, MIN_TIME_MS
 from engine.data.columns import as_numpy
 from engine.data.raw import NumericTimes
 from engine.data.zones import zone
@@ -35,7 +35,6 @@ EPOCH = r"^(?P<epoch>-?\d{9,19})(?:\.0*)?$"
 # An epoch's unit by its size: 1e11 s is the year 5138, 1e11 ms is 1973. Above all it is ns.
 EPOCH_UNITS = ((10**11, 1000, 1), (10**14, 1, 1), (10**17, 1, 1000))
 LAYOUTS = (YEAR_FIRST, YEAR_LAST, COMPACT, EPOCH)
-DAY_MS = 86_400_000
 PIECE_ROWS = 65_536
 
 

@@ -1,11 +1,10 @@
 """Execution: target weights in, fills, trades and an equity curve out."""
 
-from engine.execution.loop import SERIES, BarLoop, Markets, Shock, load_kernel
+from engine.execution.loop import BarLoop, Markets, Shock, load_kernel
 from engine.execution.simulator import simulate
 from engine.execution.slippage import SlippageCoefficients, SlippageModel, slippage_models
 
 __all__ = [
-    "SERIES",
     "BarLoop",
     "Markets",
     "Shock",

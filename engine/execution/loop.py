@@ -12,7 +12,7 @@ from engine.errors import ConfigError, PluginError
 from engine.execution import kernel as imported_kernel
 from engine.execution.slippage import SlippageCoefficients, SlippageModel, constant
 from engine.kernels import View, in_guise, is_compiled, kernel_choice, view_for
-from engine.records import CancelCheck, Candles, freeze
+from engine.records import SERIES, CancelCheck, Candles, freeze
 
 if TYPE_CHECKING:
     from engine.records import Floats, Integers
@@ -42,7 +42,6 @@ TERMS = (
     "rebalance_band",
     "auto_flatten_end",
 )
-SERIES = ("open", "high", "low", "close", "volume", "vwap")
 CURVE = ("position", "cash", "equity", "borrow")
 NOTHING = np.empty(0)
 freeze(NOTHING)

@@ -9,7 +9,7 @@ import numpy as np
 
 from engine.caches import BoundedCache
 from engine.errors import ConfigError, DataError, PluginError
-from engine.records import CancelCheck, Candles, freeze, never_cancelled
+from engine.records import SERIES, CancelCheck, Candles, freeze, never_cancelled
 from engine.registry import Params, Registry
 
 if TYPE_CHECKING:
@@ -187,7 +187,7 @@ class ShiftedCandles:
 
     def __getattr__(self, name: str) -> "Floats":
         """Return ``open``, ``high``, ``low``, ``close``, ``volume`` or ``vwap``, shifted."""
-        if name not in {"open", "high", "low", "close", "volume", "vwap"}:
+        if name not in SERIES:
             raise AttributeError(name)
         if name not in self._shifted:
             series = getattr(self._candles, name)

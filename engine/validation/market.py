@@ -12,9 +12,9 @@ import numpy as np
 
 from engine.config import TIMEFRAME_MS
 from engine.data import sessions_for
-from engine.execution import SERIES, Markets
+from engine.execution import Markets
 from engine.kernels import in_guise, is_compiled, kernel_choice, view_for
-from engine.records import CancelCheck, Candles
+from engine.records import SERIES, CancelCheck, Candles
 from engine.validation import kernel as imported_kernel
 from engine.validation.replicates import portions
 
