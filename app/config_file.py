@@ -10,6 +10,12 @@ from app.strict_json import parse_json
 from engine.errors import ConfigError
 
 MAX_BYTES = 256 * 1024
+# Where a component stands, with the one that is meant where none is named.
+COMPONENTS = {
+    "strategy": "dual_sma",
+    "risk": "fixed_fraction",
+    "execution.slippage_model": None,
+}
 
 
 def sample_config() -> dict[str, Any]:
@@ -55,24 +61,42 @@ def parse_config(text: str, name: str) -> dict[str, Any]:
 
 
 def with_overrides(raw: Mapping[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
-    """Return the configuration with each ``dotted.field=value`` put in.
+    """Return the configuration with each ``dotted.field=value`` put in, whatever their order.
 
-    A value is JSON where it parses as JSON, else text.
+    A value is JSON where it parses as JSON, else text. Text in place of a component is its name,
+    and another name than before brings that component's defaults.
 
     Raises
         ConfigError for an override that is malformed or leads into something without fields.
     """
     result: dict[str, Any] = json.loads(json.dumps(raw))
-    for override in overrides:
-        field, equals, text = override.partition("=")
-        if not equals or not all(field.split(".")):
-            raise ConfigError.of("--set", f"{override!r} is not of the form field.name=value")
-        try:
-            value = parse_json(text)
-        except (ValueError, RecursionError):
-            value = text
+    # What holds others is put in before them, and a name before the parameters beside it.
+    for field, value in sorted(map(_parsed, overrides), key=_turn):
         _put(result, field, value)
     return result
+
+
+def _parsed(override: str) -> tuple[str, Any]:
+    field, equals, text = override.partition("=")
+    if not equals or not all(field.split(".")):
+        raise ConfigError.of("--set", f"{override!r} is not of the form field.name=value")
+    try:
+        value = parse_json(text)
+    except (ValueError, RecursionError):
+        value = text
+    if isinstance(value, str) and _is_component(field):
+        field += ".name"
+    return field, value
+
+
+def _is_component(field: str) -> bool:
+    listed, _, number = field.partition(".")
+    return field in COMPONENTS or (listed == "indicators" and number.isdecimal())
+
+
+def _turn(override: tuple[str, Any]) -> tuple[int, bool]:
+    *parents, last = override[0].split(".")
+    return len(parents), last != "name"
 
 
 def _put(target: Any, field: str, value: Any) -> None:
@@ -85,6 +109,10 @@ def _put(target: Any, field: str, value: Any) -> None:
         else:
             target = _item(target, part, field)
     if isinstance(target, dict):
+        place = ".".join(parents)
+        names = last == "name" and _is_component(place)
+        if names and value != target.get("name", COMPONENTS.get(place)):
+            target.pop("params", None)
         target[last] = value
     else:
         _item(target, last, field)

@@ -1,4 +1,5 @@
 import errno
+import itertools
 import json
 import os
 import pty
@@ -12,7 +13,9 @@ from typing import Any
 
 import pytest
 
+from app.config_file import COMPONENTS, sample_config, with_overrides
 from engine.artifacts import verify
+from engine.config import RunConfig
 from engine.metrics import HEADLINE
 
 Studio = Callable[..., Any]
@@ -90,6 +93,55 @@ def test_config_file_and_overrides(studio: Studio, tmp_path: Path) -> None:
     assert written["symbol"] == "IXIC"
     assert written["indicators"] == [{"name": "sma", "params": {"timeperiod": 7}}]
     assert (tmp_path / "r/features.parquet").is_file()
+
+
+def overridden(*overrides: str) -> dict[str, Any]:
+    return with_overrides(sample_config(), overrides)
+
+
+def test_another_component_comes_with_its_defaults(studio: Studio) -> None:
+    """A component that --set names has its own defaults and what --set gives it, in any order."""
+    assert overridden("strategy.name=buy_and_hold")["strategy"] == {"name": "buy_and_hold"}
+    assert overridden("risk=volatility_target")["risk"] == {"name": "volatility_target"}
+    same = overridden("strategy=dual_sma", "strategy.params.fast=10")["strategy"]
+    assert same == {"name": "dual_sma", "params": {"fast": 10, "slow": 50}}
+    given = ("risk.params.lookback=60", "risk.name=volatility_target", "risk.params.min_vol=0.1")
+    for order in itertools.permutations(given):
+        assert overridden(*order)["risk"] == {
+            "name": "volatility_target",
+            "params": {"lookback": 60, "min_vol": 0.1},
+        }
+    ended = studio(
+        "run", "--no-plot", "--set", "risk.name=volatility_target", "--set", "validation={}"
+    )
+    assert ended.code == 0, ended.err
+
+
+def test_text_in_place_of_a_component_is_its_name() -> None:
+    """So it is for strategy, sizing, slippage model and a listed indicator, and nothing else."""
+    given = overridden(
+        "execution.slippage_model.params.spread_pct=0.1", "execution.slippage_model=spread_pct",
+        "indicators.0=ema", 'indicators=[{"name": "sma", "params": {"length": 9}}]', "calendar=XNYS",
+    )  # fmt: skip
+    assert given["execution"]["slippage_model"] == {
+        "name": "spread_pct",
+        "params": {"spread_pct": 0.1},
+    }
+    assert given["execution"]["commission_bps"] == 5
+    assert (given["indicators"], given["calendar"]) == ([{"name": "ema"}], "XNYS")
+    assert overridden("execution.slippage_model=null")["execution"]["slippage_model"] is None
+    without_name = with_overrides({"strategy": {"params": {"fast": 5}}}, ["strategy=dual_sma"])
+    assert without_name["strategy"] == {"params": {"fast": 5}, "name": "dual_sma"}
+
+
+def test_where_components_stand() -> None:
+    """The fields that --set knows as components are the configuration's own, with its defaults."""
+    config = RunConfig(symbol="X")
+    assert {
+        "strategy": config.strategy.name,
+        "risk": config.risk.name,
+        "execution.slippage_model": None,
+    } == COMPONENTS
 
 
 def test_a_run_that_is_there_is_reported_and_left(studio: Studio, tmp_path: Path) -> None:
