@@ -9,58 +9,36 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from enum import IntEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 import engine
+from app.cli_faults import Exit, explain
 from app.cli_options import (
+    HELP,
     AsJson,
     Calendar,
     CandlesFile,
+    ConfigFile,
     DataDir,
     DateFormat,
     Decimal,
+    NewFile,
+    OnBadRows,
     Overrides,
     PluginFiles,
+    RunOrDir,
+    RunPlace,
+    Scheduler,
+    Symbol,
+    Threads,
+    Timeframe,
     TimeZone,
 )
-from app.cli_presets import presets
+from app.cli_presets import help_without_command, presets
 from app.cli_server import server
-from app.data_dir import StartError
-from engine.errors import (
-    ConfigError,
-    DataError,
-    OutputError,
-    RunCancelled,
-    StudioError,
-    VerificationError,
-)
-
-
-class Exit(IntEnum):
-    """How a command ends."""
-
-    DONE = 0
-    USAGE = 2
-    DATA = 3
-    FAILED = 4
-    VERIFICATION = 5
-    NOT_STARTED = 6
-    INTERRUPTED = 130
-
-
-EXIT_CODES: tuple[tuple[type[StudioError], Exit], ...] = (
-    (ConfigError, Exit.USAGE),
-    (OutputError, Exit.USAGE),
-    (DataError, Exit.DATA),
-    (VerificationError, Exit.VERIFICATION),
-    (RunCancelled, Exit.INTERRUPTED),
-    (StartError, Exit.NOT_STARTED),
-    (StudioError, Exit.FAILED),
-)
 
 cli = typer.Typer(
     name="studio",
@@ -68,8 +46,13 @@ cli = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    no_args_is_help=True,
+    context_settings=HELP,
 )
+RUN_EXAMPLES = """\b
+Examples:
+  studio run --candles ES_1h.csv --tz America/Chicago
+  studio run my-run.json --set strategy.params.fast=10 --no-plot
+"""
 cli.add_typer(server)
 cli.add_typer(presets, name="presets")
 
@@ -80,50 +63,49 @@ def _version(*, asked: bool) -> None:
         raise typer.Exit
 
 
-@cli.callback()
+@cli.callback(invoke_without_command=True)
 def _studio(
+    context: typer.Context,
     *,
-    version: Annotated[  # its callback has answered by then
+    version: Annotated[  # noqa: ARG001  # its callback has answered by then
         bool,
-        typer.Option("--version", callback=lambda value: _version(asked=value), is_eager=True),
+        typer.Option(
+            "--version",
+            callback=lambda value: _version(asked=value),
+            is_eager=True,
+            help="Show the version and exit.",
+        ),
     ] = False,
 ) -> None:
     """Backtests, and whether to believe them."""
+    help_without_command(context)
 
 
-@cli.command()
+@cli.command(epilog=RUN_EXAMPLES)
 def run(
     *,
-    config: Annotated[
-        Path | None,
-        typer.Argument(help="A configuration; the sample's without.", show_default=False),
-    ] = None,
+    config: ConfigFile = None,
     candles: CandlesFile = None,
-    symbol: Annotated[str | None, typer.Option(help="With --candles.", show_default=False)] = None,
-    timeframe: Annotated[
-        str | None, typer.Option(help="With --candles.", show_default=False)
-    ] = None,
+    symbol: Symbol = None,
+    timeframe: Timeframe = None,
     tz: TimeZone = None,
     date_format: DateFormat = None,
     decimal: Decimal = None,
     calendar: Calendar = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(help="Where the run goes [./studio-runs/<run_id>].", show_default=False),
-    ] = None,
+    on_bad_rows: OnBadRows = None,
+    out: RunPlace = None,
     settings: Overrides = None,
     no_plot: Annotated[bool, typer.Option("--no-plot", help="Leave the plot out.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print only summary.json.")] = False,
     data_dir: DataDir = None,
     plugins: PluginFiles = None,
-    threads: Annotated[
-        int | None, typer.Option(help="For replicates [one a core].", show_default=False)
-    ] = None,
-    scheduler: Annotated[
-        str | None, typer.Option(help="Replicates on this dask cluster.", show_default=False)
-    ] = None,
+    threads: Threads = None,
+    scheduler: Scheduler = None,
 ) -> None:
-    """Run a backtest: a table of results, a plot, and a directory that pins every byte."""
+    """Run a backtest and print what it found.
+
+    Results, plot and every other file go to a directory of the run's own, pinned by their hashes.
+    """
     from app.commands.run import RunRequest, run_command
 
     run_command(
@@ -136,6 +118,7 @@ def run(
             date_format=date_format,
             decimal=decimal,
             calendar=calendar,
+            on_bad_rows=on_bad_rows,
             out=out,
             overrides=tuple(settings or ()),
             plot=not no_plot,
@@ -150,7 +133,7 @@ def run(
 
 @cli.command()
 def verify(
-    run_or_dir: Annotated[str, typer.Argument(help="A run's id or directory.")],
+    run_or_dir: RunOrDir,
     *,
     rerun: Annotated[
         bool, typer.Option("--rerun", help="Run it again and compare every byte.")
@@ -181,26 +164,24 @@ def verify(
 
 @cli.command("import")
 def import_(
-    file: Annotated[Path, typer.Argument(help="A CSV or Parquet file, gzipped or not.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A CSV or Parquet file, gzipped or not.")
+    ],
     *,
-    symbol: Annotated[
-        str | None, typer.Option(help="[from the file's name]", show_default=False)
-    ] = None,
-    timeframe: Annotated[
-        str | None, typer.Option(help="[from the file's name or bars]", show_default=False)
-    ] = None,
+    symbol: Symbol = None,
+    timeframe: Timeframe = None,
     tz: TimeZone = None,
     date_format: DateFormat = None,
     decimal: Decimal = None,
     calendar: Calendar = None,
-    on_bad_rows: Annotated[str, typer.Option(help="refuse or drop")] = "refuse",
+    on_bad_rows: OnBadRows = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Bring candles into the data directory, with a report on their quality."""
+    """Keep candles in the data directory for later runs."""
     from app.commands.data import ImportRequest, import_command
     from engine.data import ReadOptions
 
-    options = ReadOptions(tz or "UTC", date_format, on_bad_rows, decimal)
+    options = ReadOptions(tz or "UTC", date_format, on_bad_rows or "refuse", decimal)
     import_command(ImportRequest(file, symbol, timeframe, options, calendar, data_dir))
 
 
@@ -216,9 +197,12 @@ def datasets(*, as_json: AsJson = False, data_dir: DataDir = None) -> None:
 def runs(
     *,
     status: Annotated[
-        str | None, typer.Option(help="Only those that are queued, running, …", show_default=False)
+        str | None,
+        typer.Option(
+            metavar="STATUS", help="Only those that are queued, running, …", show_default=False
+        ),
     ] = None,
-    limit: Annotated[int, typer.Option(help="How many.", min=1, max=200)] = 50,
+    limit: Annotated[int, typer.Option(metavar="N", help="How many.", min=1, max=200)] = 50,
     as_json: AsJson = False,
     data_dir: DataDir = None,
 ) -> None:
@@ -230,7 +214,10 @@ def runs(
 
 @cli.command()
 def catalog(*, as_json: AsJson = False, plugins: PluginFiles = None) -> None:
-    """List indicators, strategies, sizing, slippage, validation tests, with their parameters."""
+    """List what a configuration can name, with its parameters.
+
+    These are indicators, strategies, sizing models, slippage models and validation tests.
+    """
     from app.commands.catalog import catalog_command
 
     catalog_command(tuple(plugins or ()), as_json=as_json)
@@ -249,11 +236,11 @@ def check_causality(
     *,
     plugins: PluginFiles = None,
     strategy: Annotated[
-        str | None, typer.Option(help="Only this strategy.", show_default=False)
+        str | None, typer.Option(metavar="NAME", help="Only this strategy.", show_default=False)
     ] = None,
     settings: Overrides = None,
 ) -> None:
-    """Check whether a plugin's components know bars that are still to come."""
+    """Check whether a plugin's components know the future."""
     from app.commands.check_causality import check_causality_command
 
     check_causality_command(tuple(plugins or ()), strategy, tuple(settings or ()))
@@ -261,13 +248,14 @@ def check_causality(
 
 @cli.command()
 def export(
-    run_or_dir: Annotated[str, typer.Argument(help="A run's id or directory.")],
-    name: Annotated[str, typer.Argument(help="A Parquet artifact: equity.parquet, or equity.")],
+    run_or_dir: RunOrDir,
+    name: Annotated[
+        str,
+        typer.Argument(metavar="TABLE", help="A Parquet artifact: equity.parquet, or equity."),
+    ],
     *,
     as_csv: Annotated[bool, typer.Option("--csv", help="As CSV, the only form there is.")] = True,
-    out: Annotated[
-        Path | None, typer.Option(help="Into this file [standard output].", show_default=False)
-    ] = None,
+    out: NewFile = None,
     data_dir: DataDir = None,
 ) -> None:
     """Write a table of a run as CSV."""
@@ -279,12 +267,14 @@ def export(
 
 @cli.command()
 def report(
-    run_or_dir: Annotated[str, typer.Argument(help="A run's id or directory.")],
+    run_or_dir: RunOrDir,
     *,
     out: Annotated[
         Path | None,
         typer.Option(
-            help="Into this file, - for standard output [<run_id>.html].", show_default=False
+            metavar="FILE",
+            help="Into this new file, - for standard output [<run_id>.html].",
+            show_default=False,
         ),
     ] = None,
     data_dir: DataDir = None,
@@ -293,6 +283,17 @@ def report(
     from app.commands.report import report_command
 
     report_command(run_or_dir, out, data_dir)
+
+
+@cli.command("help")
+def help_(
+    command: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="COMMAND", help="Such as run, or presets import."),
+    ] = None,
+) -> None:
+    """Show the help of a command, as its --help does."""
+    cli([*(command or ()), "--help"], prog_name="studio", standalone_mode=False)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -310,7 +311,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Exit.FAILED
     except (Exception, KeyboardInterrupt) as fault:  # noqa: BLE001  # no traceback reaches a user
-        message, code = _explain(fault)
+        message, code = explain(
+            fault, _command_of(sys.argv[1:] if arguments is None else arguments)
+        )
         with contextlib.suppress(OSError):
             sys.stderr.write(f"studio: {message}\n")
             sys.stderr.flush()
@@ -325,21 +328,16 @@ def _call(arguments: Sequence[str] | None) -> int:
     return int(code or 0)
 
 
-def _explain(fault: BaseException) -> tuple[str, Exit]:
-    """Return what a person should read about an error, and the exit code for it."""
-    if isinstance(fault, StudioError):
-        return str(fault), next(code for kind, code in EXIT_CODES if isinstance(fault, kind))
-    if isinstance(fault, KeyboardInterrupt | typer.Abort):
-        return "Interrupted; nothing was kept.", Exit.INTERRUPTED
-    if isinstance(fault, typer.TyperException):
-        message = " ".join(fault.format_message().split())
-        return f"{message} See 'studio --help'.", Exit.USAGE
-    if isinstance(fault, OSError):
-        reason = (fault.strerror or "a file cannot be used").lower()
-        return f"The output could not be written: {reason}.", Exit.FAILED
-    if isinstance(fault, MemoryError):
-        return "There is not enough memory for this run.", Exit.FAILED
-    return f"An error inside Studio ({type(fault).__name__}); please report it.", Exit.FAILED
+def _command_of(arguments: Sequence[str]) -> str:
+    """Return the command that a command line names, without what it says to it."""
+    command: Any = typer.main.get_command(cli)
+    named = ["studio"]
+    for word in arguments:
+        command = getattr(command, "commands", {}).get(word)
+        if command is None:
+            break
+        named.append(word)
+    return " ".join(named)
 
 
 def _interrupt(_signal: int, _frame: object) -> None:

@@ -5,13 +5,26 @@ from typing import Annotated
 
 import typer
 
-from app.cli_options import AsJson, DataDir
+from app.cli_faults import Exit
+from app.cli_options import HELP, AsJson, DataDir, NewFile
 
 presets = typer.Typer(
-    help="Parts of configurations under names, as JSON files.",
-    no_args_is_help=True,
     rich_markup_mode=None,
+    context_settings=HELP,
 )
+
+
+def help_without_command(context: typer.Context) -> None:
+    """Show the help of a command that needs another one behind it, and there is none."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help(), err=True)
+        raise typer.Exit(Exit.USAGE)
+
+
+@presets.callback(invoke_without_command=True)
+def _presets(context: typer.Context) -> None:
+    """Parts of configurations under names, as JSON files."""
+    help_without_command(context)
 
 
 @presets.command("list")
@@ -24,11 +37,9 @@ def list_presets(*, as_json: AsJson = False, data_dir: DataDir = None) -> None:
 
 @presets.command("export")
 def export_preset(
-    name: Annotated[str, typer.Argument(help="The preset's name.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The preset's name.")],
     *,
-    out: Annotated[
-        Path | None, typer.Option(help="Into this file [standard output].", show_default=False)
-    ] = None,
+    out: NewFile = None,
     data_dir: DataDir = None,
 ) -> None:
     """Write a preset as JSON."""
@@ -39,10 +50,15 @@ def export_preset(
 
 @presets.command("import")
 def import_preset(
-    file: Annotated[Path, typer.Argument(help="A preset, or a configuration with --name.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A preset, or a configuration with --name.")
+    ],
     *,
     name: Annotated[
-        str | None, typer.Option(help="[the one in the file]", show_default=False)
+        str | None,
+        typer.Option(
+            metavar="NAME", help="The preset's name [the one in the file].", show_default=False
+        ),
     ] = None,
     data_dir: DataDir = None,
 ) -> None:

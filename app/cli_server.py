@@ -12,22 +12,27 @@ from app.settings import Settings
 
 server = typer.Typer(rich_markup_mode=None)
 Host = Annotated[
-    str | None, typer.Option(help="Address to listen on [127.0.0.1].", show_default=False)
+    str | None,
+    typer.Option(metavar="ADDRESS", help="Address to listen on [127.0.0.1].", show_default=False),
 ]
 Port = Annotated[
     int | None,
-    typer.Option(help=f"Port, 0 for any [{Settings.port}].", show_default=False),
+    typer.Option(metavar="N", help=f"Port, 0 for any [{Settings.port}].", show_default=False),
 ]
 TokenFile = Annotated[
     Path | None,
-    typer.Option("--token-file", help="The bearer token, in a file.", show_default=False),
+    typer.Option(
+        "--token-file", metavar="FILE", help="The bearer token, in a file.", show_default=False
+    ),
 ]
 WITHOUT_TK = "The panel needs Tk, which this Python lacks (Debian: apt install python3-tk)."
 WITHOUT_LIBRARIES = (
     "The panel needs X11's libraries, which this machine lacks (Debian: apt install libxcb1); "
     "or use studio-cli serve."
 )
-Workers = Annotated[int | None, typer.Option(help="Runs at once [cores - 1].", show_default=False)]
+Workers = Annotated[
+    int | None, typer.Option(metavar="N", help="Runs at once [cores - 1].", show_default=False)
+]
 
 
 @server.command()
@@ -40,7 +45,7 @@ def serve(
     workers: Workers = None,
     plugins: PluginFiles = None,
 ) -> None:
-    """Serve runs to a Studio in a browser, over HTTP on this machine alone."""
+    """Serve runs over HTTP, on this machine alone."""
     from app.commands.serve import serve_command
 
     serve_command(_flags(host, port, data_dir, token_file, workers, plugins))

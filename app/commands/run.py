@@ -23,6 +23,8 @@ from engine.pipeline import RunContext, Silent, prepare
 from engine.plugins import load_plugins
 
 RUNS = Path("studio-runs")
+CANDLES = (".csv", ".csv.gz", ".parquet")
+OF_THE_SAMPLE = {"symbol", "timeframe", "provider"}
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ class RunRequest:
     date_format: str | None = None
     decimal: str | None = None
     calendar: str | None = None
+    on_bad_rows: str | None = None
     out: Path | None = None
     overrides: tuple[str, ...] = ()
     plot: bool = True
@@ -89,25 +92,52 @@ def run_command(request: RunRequest) -> None:
 
 
 def _raw_config(request: RunRequest) -> dict[str, Any]:
-    if request.config is not None:
-        raw = read_config(request.config)
-    elif request.candles is not None:
-        raw = {}
-    else:
-        raw = sample_config()
+    raw = _chosen_config(request)
     if request.candles is not None:
         raw = _for_file(raw, request, request.candles)
-    elif any(
-        (request.symbol, request.timeframe, request.timezone, request.date_format, request.decimal)
-    ):
-        message = "--symbol, --timeframe, --tz, --date-format and --decimal go with --candles"
-        raise ConfigError.of("", message)
+    else:
+        _refuse_without_candles(request)
     if request.calendar is not None:
         raw["calendar"] = request.calendar
+    if request.on_bad_rows is not None:
+        raw["on_bad_rows"] = request.on_bad_rows
     raw = with_overrides(raw, request.overrides)
     if not request.plot:
         raw["plot"] = False
     return raw
+
+
+def _chosen_config(request: RunRequest) -> dict[str, Any]:
+    """Return the configuration that was named, else the sample's, with its costs and tests."""
+    if request.config is not None:
+        if request.config.name.lower().endswith(CANDLES):
+            name = request.config
+            message = f"{name} is not a configuration; candles are given with --candles {name}"
+            raise ConfigError.of("", message)
+        return read_config(request.config)
+    sample = sample_config()
+    if request.candles is None:
+        return sample
+    return {name: value for name, value in sample.items() if name not in OF_THE_SAMPLE}
+
+
+def _refuse_without_candles(request: RunRequest) -> None:
+    """Say which flags describe a file of candles where none is named."""
+    fields = {"symbol": request.symbol, "timeframe": request.timeframe}
+    reading = {
+        "tz": request.timezone,
+        "date-format": request.date_format,
+        "decimal": request.decimal,
+    }
+    flags = [f"--{name}" for name, value in (fields | reading).items() if value is not None]
+    if not flags:
+        return
+    named = " and ".join(filter(None, (", ".join(flags[:-1]), flags[-1])))
+    message = f"{named} {'goes' if len(flags) == 1 else 'go'} with --candles"
+    instead = [f"--set {name}={value}" for name, value in fields.items() if value is not None]
+    if instead:
+        message += f"; without it use {' '.join(instead)}"
+    raise ConfigError.of("", message)
 
 
 def _for_file(raw: Mapping[str, Any], request: RunRequest, path: Path) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from app import database
-from app.cli import EXIT_CODES, Exit
+from app.cli_faults import EXIT_CODES, Exit
 from app.database import (
     APPLICATION_ID,
     MIGRATIONS,

@@ -197,9 +197,24 @@ def test_other_content_is_refused_and_kept(studio: Studio, tmp_path: Path) -> No
         ),
         (["run", "--set", "strategy.name=dual_smaa"], 2, "did you mean 'dual_sma'?"),
         (["run", "--set", "execution.slippage_bps=NaN"], 2, "should be a valid number"),
-        (["run", "--tz", "UTC"], 2, "go with --candles"),
+        (["run", "--tz", "UTC"], 2, "studio: --tz goes with --candles\n"),
         (["run", "--set", "indicators=[]", "--set", "indicators.²=1"], 2, "names no item"),
-        (["run", "--symbol", "SPX"], 2, "go with --candles"),
+        (
+            ["run", "--symbol", "SPX"],
+            2,
+            "studio: --symbol goes with --candles; without it use --set symbol=SPX\n",
+        ),
+        (
+            ["run", "--symbol", "X", "--timeframe", "1h", "--decimal", ","],
+            2,
+            "--symbol, --timeframe and --decimal go with --candles; without it use --set symbol=X --set timeframe=1h",
+        ),
+        (
+            ["run", "SPY.csv.gz"],
+            2,
+            "SPY.csv.gz is not a configuration; candles are given with --candles SPY.csv.gz",
+        ),
+        (["run", "--on-bad-rows", "keep"], 2, "on_bad_rows: should be 'refuse' or 'drop'"),
         (
             ["run", "--calendar", "xnys"],
             2,

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from app.config_file import sample_config
+
 Studio = Callable[..., Any]
 
 
@@ -14,6 +16,19 @@ def test_candles_from_a_file_are_named_by_it(studio: Studio, candles: Path) -> N
     assert (summary["symbol"], summary["timeframe"], summary["provider"]) == ("TEST", "1d", "local")
     assert summary["n_bars"] == 6
     assert [warning["code"] for warning in summary["warnings"]] == ["short_sample"]
+
+
+def test_candles_alone_are_run_as_the_sample_is(studio: Studio, candles: Path) -> None:
+    """Without a configuration the sample's holds: its costs, its tests, its seed."""
+    ended = studio("run", "--candles", candles, "--out", "r", "--no-plot")
+    assert (ended.code, "Whether to believe it" in ended.out) == (0, True), ended.err
+    written = json.loads(Path("r/config.json").read_bytes())
+    sample = sample_config()
+    assert written["execution"].items() >= sample["execution"].items()
+    assert all(written["validation"][name] for name in sample["validation"])
+    assert (written["seed"], written["provider"]) == (sample["seed"], "local")
+    bare = studio("run", "--candles", candles, "--set", "validation={}", "--no-plot")
+    assert (bare.code, "Whether to believe it" in bare.out) == (0, False)
 
 
 def test_timeframe_is_told_by_the_bars(studio: Studio, candles: Path) -> None:
@@ -61,8 +76,7 @@ def test_file_and_data_directory_give_the_same_run(
     by_hand = json.loads(studio("run", "--candles", candles, "--json", "--no-plot").out)
     (tmp_path / "data/candles").mkdir(parents=True)
     candles.rename(tmp_path / "data/candles/TEST_1d.csv")
-    (tmp_path / "config.json").write_text('{"symbol": "TEST", "plot": false}', encoding="utf-8")
-    again = studio("run", "config.json", "--json")
+    again = studio("run", "--set", "symbol=TEST", "--set", "provider=local", "--json", "--no-plot")
     assert json.loads(again.out)["run_hash"] == by_hand["run_hash"]
 
 
@@ -86,3 +100,5 @@ def test_dropped_rows_are_said(studio: Studio, candles: Path) -> None:
     ended = studio("run", "--candles", candles, "--set", "on_bad_rows=drop", "--json", "--no-plot")
     assert (ended.code, ended.err) == (0, "studio: of 6 rows, 1 dropped for a bad price.\n")
     assert json.loads(ended.out)["n_bars"] == 5
+    flag = studio("run", "--candles", candles, "--on-bad-rows", "drop", "--json", "--no-plot")
+    assert (flag.code, flag.out) == (0, ended.out)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.cli import Exit, _explain
+from app.cli_faults import Exit, explain
 from app.data_dir import DataDir
 from app.token_file import TokenError, TokenSource, Verifier, obtain_token
 from engine.errors import StorageError
@@ -225,4 +225,4 @@ def test_nothing_shows_the_token(place: DataDir) -> None:
 
 def test_exit_code() -> None:
     """A refused token means that Studio could not start, which is exit code 6."""
-    assert _explain(TokenError("so")) == ("so", Exit.NOT_STARTED)
+    assert explain(TokenError("so")) == ("so", Exit.NOT_STARTED)
