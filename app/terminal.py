@@ -1,13 +1,15 @@
 """What the commands print through: results on standard output, a progress bar on a terminal."""
 
+import os
 import sys
-from typing import Self
+from typing import Any, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from engine.pipeline import Silent
 
+WIDTH_OF_A_PIPE = 160
 STAGE_NAMES = {
     "data_loading": "loading candles",
     "feature_compute": "computing features",
@@ -24,13 +26,29 @@ class Output(Console):
     """Standard output, in colour where it is a terminal."""
 
     def __init__(self) -> None:
-        # In a pipe nothing tells a width, and a table should not be broken for want of one.
-        width = None if sys.stdout.isatty() else 160
+        # In a pipe only COLUMNS tells a width, and a table should not be broken for want of one.
+        width = None if sys.stdout.isatty() else int(_columns() or WIDTH_OF_A_PIPE)
         super().__init__(highlight=False, soft_wrap=True, width=width)
+
+    def print(self, *objects: Any, **how: Any) -> None:
+        """Print as ``Console`` does, but no blanks at the end of a line into a pipe or a file."""
+        if self.is_terminal:
+            super().print(*objects, **how)
+            return
+        with self.capture() as captured:
+            super().print(*objects, **how)
+        lines = captured.get().split("\n")
+        self.file.write("\n".join(line.rstrip(" ") for line in lines))
 
     def on_broken_pipe(self) -> None:
         """Leave a reader that has gone to the one place that ends every command."""
         raise BrokenPipeError
+
+
+def _columns() -> str:
+    """Return the width that the environment asks for, nothing where it asks for none."""
+    columns = os.environ.get("COLUMNS", "")
+    return columns if columns.isascii() and columns.isdecimal() and int(columns) else ""
 
 
 class RunProgress(Silent):

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from app.commands.verify import find_run
+from app.local_runs import find_run
 from app.settings import read_settings
 from engine.artifacts import read_manifest
 from engine.artifacts.manifest import file_sha256
@@ -18,8 +18,8 @@ def export_command(run_or_dir: str, name: str, out: Path | None, data_dir: Path 
     """Write a Parquet artifact as CSV to a new file or standard output.
 
     Raises
-        VerificationError where there is no such run; OutputError where it has no such table, or
-        where ``out`` is there already.
+        DataError where there is no such run; OutputError where it has no such table, or where
+        ``out`` is there already; VerificationError where the table has been changed.
     """
     folder = find_run(run_or_dir, read_settings({"data_dir": data_dir}))
     table = name if name.endswith(".parquet") else f"{name}.parquet"

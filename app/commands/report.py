@@ -9,11 +9,10 @@ from urllib.parse import quote
 from rich.text import Text
 
 from app.commands.export import opened
-from app.commands.run import RUNS
-from app.commands.verify import find_run, is_folder
 from app.data_dir import DataDir, HeldError, held
 from app.frozen import keep_font_cache
 from app.local_client import LocalClient
+from app.local_runs import RUNS, find_run, is_folder
 from app.report import make_report
 from app.run_records import RUN_ID
 from app.settings import read_settings, take_token
@@ -28,8 +27,8 @@ def report_command(run_or_dir: str, out: Path | None, data_dir: Path | None) -> 
     """Write the report of a run to a new file, ``<run_id>.html`` where none is named.
 
     Raises
-        VerificationError where there is no such run or its files do not verify; OutputError where
-        the file is there already and is another one.
+        DataError where there is no such run; VerificationError where its files do not verify;
+        OutputError where the file is there already and is another one.
     """
     run_id, content = _report(run_or_dir, data_dir)
     if out == STANDARD_OUTPUT:
@@ -61,8 +60,8 @@ def _asked(client: LocalClient, run_id: str) -> bytes:
     path = f"/runs/{quote(run_id)}"
     try:
         return client.download(f"{path}/report")
-    except DataError as refusal:  # there is none, or none yet
-        raise VerificationError(str(refusal)) from None
+    except DataError:  # there is none, or none yet
+        raise
     except StudioError:
         # The server does not say why; what it says of the files tells whether they are the reason.
         found = client.call("GET", f"{path}/verify", None)

@@ -10,6 +10,7 @@ from typing import Any
 from app.config_file import read_config, sample_config, with_overrides
 from app.datasets import own_provider
 from app.frozen import keep_font_cache
+from app.local_runs import RUNS
 from app.quality import changes
 from app.replicates import mapper_for
 from app.results_table import print_results
@@ -22,7 +23,6 @@ from engine.execution import load_kernel
 from engine.pipeline import RunContext, Silent, prepare
 from engine.plugins import load_plugins
 
-RUNS = Path("studio-runs")
 CANDLES = (".csv", ".csv.gz", ".parquet")
 OF_THE_SAMPLE = {"symbol", "timeframe", "provider"}
 

@@ -14,12 +14,14 @@ from rich.text import Text
 
 from app.data_dir import DataDir
 from app.database import SCHEMA_VERSION, open_for_reading
+from app.local_runs import RUNS, runs_here
 from app.run_records import Selection, list_runs
 from app.settings import read_settings
 from app.terminal import Output
 from app.transitions import STATUSES
 from app.utc_time import from_ms
 from engine.errors import ConfigError, DataError
+from engine.wording import counted
 
 WORDS = ("run", "symbol", "timeframe", "strategy", "status")
 FIGURES = (
@@ -45,7 +47,16 @@ def runs_command(data_dir: Path | None, status: str | None, limit: int, *, as_js
         return
     if not page["runs"]:
         kind = "" if status is None else f" that are {status}"
-        Output().print(Text(f"There are no runs{kind}: 'studio serve' takes them, over HTTP."))
+        output = Output()
+        output.print(Text(f"There are no runs{kind}: 'studio serve' takes them, over HTTP."))
+        if n := runs_here():
+            lie, them = ("is", "it by its id") if n == 1 else ("are", "them by their ids")
+            output.print(
+                Text(
+                    f"{counted(n, 'run')} of 'studio run' {lie} in ./{RUNS}; "
+                    f"verify, report and export find {them}."
+                )
+            )
         return
     table = Table(box=box.SIMPLE_HEAD)
     for title in WORDS:

@@ -10,19 +10,20 @@ from typing import Any
 
 from rich.text import Text
 
-from app.commands.run import RUNS, provider_for, read_options
+from app.commands.run import provider_for, read_options
 from app.config_file import read_config
 from app.frozen import keep_font_cache
+from app.local_runs import find_run
 from app.replicates import mapper_for
 from app.settings import Settings, read_settings
 from app.terminal import Output
 from engine.artifacts import FileCheck, Verification, verify
 from engine.artifacts.manifest import HASHES_DISAGREE
 from engine.code import code_version
-from engine.errors import VerificationError
+from engine.errors import ConfigError, DatasetNotFound, Fault, VerificationError
 from engine.execution import load_kernel
 from engine.pipeline import PreparedRun, RunContext, prepare
-from engine.plugins import load_plugins
+from engine.plugins import LoadedPlugins, load_plugins
 
 
 @dataclass(frozen=True)
@@ -43,21 +44,22 @@ def verify_command(request: VerifyRequest) -> None:
     """Print each file's verdict.
 
     Raises
-        VerificationError where anything does not match.
+        DataError where there is no such run; VerificationError where anything does not match.
     """
     settings = read_settings({"data_dir": request.data_dir, "plugins": request.plugins or None})
     folder = find_run(request.run_or_dir, settings)
     verification = verify(folder)
     console = Output()
+    width = max((len(check.name) for check in verification.files), default=0)
     for check in verification.files:
-        _say(console, check, "as the manifest says")
+        _say(console, check, "as the manifest says", width)
     if not verification.ok:
         raise VerificationError(_failures(folder, verification))
     if request.rerun:
         keep_font_cache(settings.data_dir)
         load_plugins(settings.plugins)
         for check in _rerun(folder, request, settings, verification):
-            _say(console, check, "the same bytes again")
+            _say(console, check, "the same bytes again", width)
             if not check.ok:
                 message = f"{check.name} came out different when the run was made again"
                 raise VerificationError(message)
@@ -65,35 +67,10 @@ def verify_command(request: VerifyRequest) -> None:
     console.print(Text(f"Verified: {len(verification.files)} files, {done}.", style="bold green"))
 
 
-def find_run(run_or_dir: str, settings: Settings) -> Path:
-    """Return the directory of a run, named by its path or by its id.
-
-    Raises
-        VerificationError where there is none.
-    """
-    path = Path(run_or_dir)
-    if not is_folder(path) and path.name == run_or_dir:
-        for runs in (RUNS, settings.data_dir / "runs"):
-            if is_folder(runs / run_or_dir):
-                return runs / run_or_dir
-    if not is_folder(path):
-        message = f"there is no run {run_or_dir}"
-        raise VerificationError(message)
-    return path
-
-
-def is_folder(path: Path) -> bool:
-    """Tell whether there is such a directory; a name that is too long for one is nobody's."""
-    try:
-        return path.is_dir()
-    except OSError:
-        return False
-
-
-def _say(console: Output, check: FileCheck, praise: str) -> None:
+def _say(console: Output, check: FileCheck, praise: str, width: int) -> None:
     style, word = ("green", "ok") if check.ok else ("bold red", "FAILED")
     line = Text(f"{word:<7}", style=style)
-    line.append(f"{check.name:<20} {praise if check.ok else check.reason}", style="default")
+    line.append(f"{check.name:<{width}}  {praise if check.ok else check.reason}", style="default")
     console.print(line)
 
 
@@ -119,7 +96,28 @@ def _rerun(
             kernel=load_kernel(settings.kernel),
             mapper=mapper,
         )
-        return _compared(folder, prepare(raw, context), manifest)
+        return _compared(folder, _prepared(raw, context, manifest, request), manifest)
+
+
+def _prepared(
+    raw: Mapping[str, Any],
+    context: RunContext,
+    manifest: Mapping[str, Any],
+    request: VerifyRequest,
+) -> PreparedRun:
+    """Return the run, ready to be made again; what it lacks and a flag can give is said."""
+    try:
+        return prepare(raw, context)
+    except DatasetNotFound as fault:
+        if request.candles is not None or raw.get("provider") != "local":
+            raise
+        message = f"{fault}, or name the file with --candles"
+        raise DatasetNotFound(message) from None
+    except ConfigError as fault:
+        if set(manifest["plugins"]) <= LoadedPlugins.here().sources.keys():
+            raise
+        hint = Fault("", "the run used a plugin; name it with --plugins")
+        raise ConfigError([*fault.faults, hint]) from None
 
 
 def _compared(folder: Path, prepared: PreparedRun, manifest: Mapping[str, Any]) -> list[FileCheck]:

@@ -80,8 +80,8 @@ def test_the_timeframes_are_told(studio: Studio) -> None:
         (["presets", "import", "--name"], "Option '--name' requires an argument. See 'studio presets import --help'."),
         (["verify", "--nope"], "No such option: --nope. See 'studio verify --help'."),
         (
-            ["run", "--zzz", "10"],
-            "No such option: --zzz. A field of the configuration is set with --set field=value. See 'studio run --help'.",
+            ["run", "--qqqqqqqq", "10"],
+            "No such option: --qqqqqqqq. A field of the configuration is set with --set field=value. See 'studio run --help'.",
         ),
     ],
 )  # fmt: skip
@@ -91,3 +91,15 @@ def test_wrong_usage_names_the_page_to_read(
     """A usage error is a sentence, then the page of the very command."""
     ended = studio(*arguments)
     assert (ended.code, ended.out, ended.err) == (2, "", f"studio: {said}\n")
+
+
+def test_the_width_of_what_a_pipe_gets(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is COLUMNS where that says one, and no line ends in blanks."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+    for columns, widest in (("", 160), ("0", 160), ("wide", 160), ("60", 60)):
+        monkeypatch.setenv("COLUMNS", columns)
+        lines = studio("datasets").out.splitlines()
+        assert max(map(len, lines)) <= widest
+        assert lines == [line.rstrip() for line in lines]
+    results = studio("run", "--no-plot", "--set", "validation={}").out.splitlines()
+    assert results == [line.rstrip() for line in results]

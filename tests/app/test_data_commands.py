@@ -149,7 +149,7 @@ def test_export_writes_csv(studio: Studio, tmp_path: Path) -> None:
     assert (nowhere.code, "no such file" in nowhere.err) == (4, True)
     unknown = studio("export", "r", "summary")
     assert (unknown.code, "it has drawdown.parquet" in unknown.err) == (2, True)
-    assert studio("export", "none", "equity").code == 5
+    assert studio("export", "none", "equity").code == 3
 
 
 def test_export_to_standard_output(process: Studio) -> None:

@@ -163,12 +163,13 @@ def test_where_nothing_can_be_written(studio: Studio, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["nothing", "0" * 20, "../nothing", "a/b", "x" * 300])
-@pytest.mark.parametrize("command", ["report", "verify"])
+@pytest.mark.parametrize("command", ["report", "verify", "export"])
 def test_no_such_run(studio: Studio, command: str, name: str, tmp_path: Path) -> None:
-    """A run that is not there is a failed verification, and leaves no file."""
-    done = studio(command, name)
-    assert (done.code, done.out) == (5, "")
-    assert f"there is no run {name}" in done.err
+    """A run that is not there is unknown, where it was looked for is said, and no file is left."""
+    done = studio(command, name, *(["equity"] if command == "export" else []))
+    assert (done.code, done.out) == (3, "")
+    looked = "" if "/" in name else " in ./studio-runs or in the data directory"
+    assert done.err == f"studio: there is no run {name}{looked}\n"
     assert not list(tmp_path.glob("*.html"))
 
 

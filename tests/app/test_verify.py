@@ -9,6 +9,22 @@ from engine.artifacts import metrics_document
 from engine.artifacts.manifest import manifest_hash
 
 Studio = Callable[..., Any]
+PLUGIN = """
+from engine.registry import Params
+from engine.strategy import strategies
+
+
+@strategies.register("mine", Params)
+class Mine:
+    def __init__(self, params):
+        pass
+
+    def features(self):
+        return []
+
+    def signals(self, view):
+        return (view.candles.close > 1000).astype(int)
+"""
 
 
 @pytest.fixture
@@ -90,7 +106,6 @@ def rewrite(run: Path, *, rehash: bool = False, **fields: object) -> None:
 
 def test_a_directory_without_a_run(studio: Studio, tmp_path: Path) -> None:
     """What is no run at all ends with exit code 5 and a sentence."""
-    assert "there is no run nothing" in studio("verify", "nothing").err
     (tmp_path / "empty").mkdir()
     ended = studio("verify", "empty")
     assert (ended.code, "there is none" in ended.err) == (5, True)
@@ -105,9 +120,28 @@ def test_rerun_needs_the_candles(studio: Studio, tmp_path: Path) -> None:
     assert studio("verify", "r", "--rerun", "--candles", path).code == 0
     without = studio("verify", "r", "--rerun")
     assert (without.code, "there are no candles for T 1d" in without.err) == (3, True)
+    assert without.err.endswith(", or name the file with --candles\n")
     path.write_text(path.read_text(encoding="utf-8").replace("10.1", "10.2"), encoding="utf-8")
     other = studio("verify", "r", "--rerun", "--candles", path)
     assert (other.code, "the candles are not those of the run" in other.err) == (5, True)
+
+
+def test_rerun_needs_the_plugin(process: Callable[..., Any], tmp_path: Path) -> None:
+    """Where the plugin of a run is not named, that is said beside what is unknown without it."""
+    (tmp_path / "mine.py").write_text(PLUGIN, encoding="utf-8")
+    done = process("run", "--plugins", "mine.py", "--set", "strategy=mine", "--out", "r")
+    assert done.code == 0, done.err
+    without = process("verify", "r", "--rerun")
+    assert (without.code, "unknown strategy 'mine'" in without.err) == (2, True)
+    assert without.err.endswith("\nthe run used a plugin; name it with --plugins\n")
+    assert process("verify", "r", "--rerun", "--plugins", "mine.py").code == 0
+
+
+def test_the_verdicts_stand_in_a_column(studio: Studio, run_dir: Path) -> None:
+    """However long a file's name is."""
+    lines = studio("verify", run_dir).out.splitlines()
+    assert len({line.index("as the manifest says") for line in lines[:-1]}) == 1
+    assert "validation_summary.json  as" in lines[-2]
 
 
 def test_rerun_by_other_code_is_refused(

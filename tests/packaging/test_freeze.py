@@ -74,8 +74,9 @@ def test_a_failed_start_is_shown_where_there_is_no_console(monkeypatch: pytest.M
     monkeypatch.setattr(sys, "stdout", None)
     monkeypatch.setattr(sys, "stderr", None)
     monkeypatch.setattr(frozen_start, "show", shown.append)
-    assert frozen_start.start_desktop(["report", "no-such-run"]) == 5
-    assert shown == ["studio: there is no run no-such-run\n"]
+    assert frozen_start.start_desktop(["report", "no-such-run"]) == 3
+    where = "in ./studio-runs or in the data directory"
+    assert shown == [f"studio: there is no run no-such-run {where}\n"]
     sys.stdout.close()  # what was opened instead of it
 
 

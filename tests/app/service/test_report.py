@@ -169,11 +169,11 @@ def test_what_the_server_refuses_the_command(serve: Serve, studio: Studio, tmp_p
     server = serve(workers=1)
     place = ("--data-dir", server.data_dir)
     unknown = studio("report", "0" * 20, *place)
-    assert (unknown.code, unknown.out, unknown.err.count("\n")) == (5, "", 1)
+    assert (unknown.code, unknown.out, unknown.err.count("\n")) == (3, "", 1)
     running = server.post("/runs", LONG).json["run_id"]
     server.wait_for(running, "running")
     live = studio("report", running, *place)
-    assert (live.code, live.out) == (5, "")
+    assert (live.code, live.out) == (3, "")
     assert "running" in live.err
     assert not list(tmp_path.glob("*.html"))
 

@@ -1,6 +1,7 @@
 import json
 import sqlite3
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 Server = Any
@@ -45,6 +46,19 @@ def test_a_failed_run_says_why(
     folder.joinpath(candles.name).write_text(text, encoding="utf-8")
     assert server.wait_for(run_id)["error"]["code"] == "DATA_CHANGED"
     assert "failed: DATA_CHANGED" in studio("runs", "--data-dir", server.data_dir).out
+
+
+def test_runs_without_a_server_are_told(studio: Callable[..., Any]) -> None:
+    """Where the list is empty, the runs of 'studio run' that lie here are counted."""
+    assert studio("runs").out.count("\n") == 1
+    assert studio("run", "--no-plot", "--set", "validation={}").code == 0
+    assert studio("runs").out.splitlines()[1] == (
+        "1 run of 'studio run' is in ./studio-runs; verify, report and export find it by its id."
+    )
+    assert studio("run", "--no-plot", "--set", "validation={}", "--set", "seed=1").code == 0
+    (Path("studio-runs") / "notes").mkdir()
+    assert "2 runs of 'studio run' are in ./studio-runs" in studio("runs").out
+    assert json.loads(studio("runs", "--json").out)["runs"] == []
 
 
 def test_what_cannot_be_listed(server: Server, studio: Callable[..., Any]) -> None:
