@@ -1,5 +1,6 @@
 """From a raw configuration to a checked one with its components built."""
 
+import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +21,7 @@ from engine.errors import ConfigError, Fault, LimitError
 from engine.execution import SlippageModel, slippage_models
 from engine.features import Feature, FeatureSpec, build_feature, indicators
 from engine.limits import Limits
-from engine.registry import Params, Registry, faults_of, unknown
+from engine.registry import UNKNOWN_FIELD, Params, Registry, faults_of, unknown
 from engine.risk import Sizing, sizing_models
 from engine.strategy import Strategy, strategies
 from engine.validation import ValidationTest, validation_tests
@@ -66,7 +67,7 @@ def make_plan(raw: Mapping[str, Any], limits: Limits | None = None) -> RunPlan:
     try:
         config = RunConfig.model_validate(raw)
     except ValidationError as error:
-        faults += faults_of(error, RunConfig)
+        faults += _with_hints(raw, faults_of(error, RunConfig))
     params: dict[str, Params] = {}
     for field, registry, component in _components(raw):
         try:
@@ -76,7 +77,7 @@ def make_plan(raw: Mapping[str, Any], limits: Limits | None = None) -> RunPlan:
     for name, given in _plugin_tests(raw):
         field = f"validation.{name}"
         if name not in validation_tests:
-            known = [*OWN_TESTS, *validation_tests]
+            known = {*OWN_TESTS, *validation_tests}
             faults.append(Fault(field, unknown(validation_tests.kind, name, known)))
             continue
         try:
@@ -87,6 +88,22 @@ def make_plan(raw: Mapping[str, Any], limits: Limits | None = None) -> RunPlan:
     if config is None or faults:
         raise ConfigError([*faults, *_limit_faults(*_asked_for(raw), limits or Limits())])
     return _build(_written_out(config, params), params, limits or Limits())
+
+
+def _with_hints(raw: Mapping[str, Any], faults: Iterable[Fault]) -> Iterator[Fault]:
+    """Yield the faults; a parameter that stands beside ``params`` is told where it belongs."""
+    known = {
+        f"{field}.": list(registry.params_model(component.name).model_fields)
+        for field, registry, component in _components(raw)
+        if component.name in registry
+    }
+    for fault in faults:
+        place, dot, name = fault.field.rpartition(".")
+        close = difflib.get_close_matches(name, known.get(place + dot, ()), n=1)
+        if fault.message == UNKNOWN_FIELD and close:
+            yield Fault(fault.field, f"{UNKNOWN_FIELD}; did you mean 'params.{close[0]}'?")
+        else:
+            yield fault
 
 
 def _data_faults(raw: Mapping[str, Any], config: RunConfig | None) -> Iterator[Fault]:

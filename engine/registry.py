@@ -13,6 +13,7 @@ from engine.wording import pattern_in_words
 T = TypeVar("T")
 Entry = tuple[Callable[[Any], T], "type[Params]"]
 MAX_INTEGER = 2**53 - 1
+UNKNOWN_FIELD = "unknown field"
 
 
 class Strict(BaseModel):
@@ -163,7 +164,7 @@ def _sentence(found: Any, model: type[BaseModel]) -> str:
     if found["type"] == "extra_forbidden":
         *parents, name = (str(part) for part in found["loc"])
         close = difflib.get_close_matches(name, _fields_at(model, parents), n=1)
-        what = "unknown field" if name else "a field without a name"
+        what = UNKNOWN_FIELD if name else "a field without a name"
         return f"{what}; did you mean {close[0]!r}?" if close else what
     if found["type"] == "missing":
         return "is required"

@@ -205,6 +205,12 @@ def test_written_out_configuration_is_its_own_fixed_point() -> None:
         ({"strategy": {"params": {"fsat": 20}}}, "strategy.params.fsat", "did you mean 'fast'"),
         ({"strategy": {"params": {"threshold_bp": math.nan}}}, "strategy.params.threshold_bp", "finite number"),
         ({"strategy": "dual_sma"}, "strategy", "should be an object"),
+        ({"strategy": {"fsat": 20}}, "strategy.fsat", "unknown field; did you mean 'params.fast'?"),
+        ({"strategy": {"parms": {}}}, "strategy.parms", "unknown field; did you mean 'params'?"),
+        ({"risk": {"fraction": 1}}, "risk.fraction", "unknown field; did you mean 'params.fraction'?"),
+        ({"risk": {"name": "kelly_fraction", "mode": "fixed"}}, "risk.mode", "did you mean 'params.mode'?"),
+        ({"execution": {"slippage_model": {"name": "spread_pct", "spread_pct": 0.1}}}, "execution.slippage_model.spread_pct", "did you mean 'params.spread_pct'?"),
+        ({"indicators": [{"name": "sma", "timeperiod": 5}]}, "indicators.0.timeperiod", "did you mean 'params.timeperiod'?"),
         ({"risk": {"params": {"fraction": 1.5}}}, "risk.params.fraction", "at most max_leverage (1)"),
         ({"risk": {"params": {"fraction": 0}}}, "risk.params.fraction", "greater than 0"),
         ({"risk": {"name": "kelly_fraction", "params": {"mode": "half"}}}, "risk.params.mode", "'fixed' or 'rolling'"),
@@ -221,6 +227,7 @@ def test_written_out_configuration_is_its_own_fixed_point() -> None:
         ({"validation": {"monte_carlo": {"sigma": -1}}}, "validation.monte_carlo.sigma", "greater than or equal to 0"),
         ({"validation": {"statistic": "sortino"}}, "validation.statistic", "'sharpe' or 'total_return'"),
         ({"validation": {"permutations": {}}}, "validation.permutations", "did you mean 'permutation'"),
+        ({"validation": {"zzz": {}}}, "validation.zzz", "known: block_bootstrap, monte_carlo, permutation, walk_forward"),
     ],
 )  # fmt: skip
 def test_faults_are_named(raw: dict[str, Any], field: str, words: str) -> None:
