@@ -70,8 +70,9 @@ def hourly() -> Iterator[str]:
 
 @pytest.fixture
 def workspace(tmp_path: Path) -> Path:
-    """Return a directory with what the pages assume: the .venv, candles, a plugin."""
+    """Return a directory with what the pages assume: the .venv, the sample, candles, a plugin."""
     (tmp_path / ".venv").symlink_to(Path(sys.executable).parent.parent, target_is_directory=True)
+    (tmp_path / "assets").symlink_to(ROOT / "assets", target_is_directory=True)
     (tmp_path / "ES_1h.csv").write_text("\n".join(hourly()), encoding="utf-8")
     code = (block.text for block in blocks(ROOT / "docs" / "plugins.md", "python"))
     (tmp_path / "my_components.py").write_text("\n".join(code), encoding="utf-8")

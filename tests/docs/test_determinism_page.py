@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pages import ROOT
 
+from app import local_runs
 from app.commands import verify
 from engine import identity
 from engine.artifacts import manifest
@@ -67,7 +68,7 @@ def test_what_verify_says() -> None:
     table = section("Verify a run on another machine")
     sources = "".join(
         Path(inspect.getsourcefile(module) or "").read_text(encoding="utf-8")
-        for module in (verify, manifest, local)
+        for module in (verify, local_runs, manifest, local)
     )
     messages = [said for cell in first_cells(table) for said in re.findall(r"`(.+?)`", cell)]
     assert len(messages) >= 10
