@@ -38,7 +38,11 @@ class Output(Console):
         with self.capture() as captured:
             super().print(*objects, **how)
         lines = captured.get().split("\n")
-        self.file.write("\n".join(line.rstrip(" ") for line in lines))
+        try:
+            self.file.write("\n".join(line.rstrip(" ") for line in lines))
+            self.file.flush()
+        except BrokenPipeError:
+            self.on_broken_pipe()
 
     def on_broken_pipe(self) -> None:
         """Leave a reader that has gone to the one place that ends every command."""

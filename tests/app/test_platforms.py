@@ -209,7 +209,7 @@ def test_a_program_without_streams(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdout", None)
     monkeypatch.setattr(sys, "stderr", None)
     assert cli.main(["--version"]) == 0
-    assert cli.main(["verify", "nothing"]) == 5
+    assert cli.main(["verify", "nothing"]) == 3
     streams: list[Any] = [sys.stdout, sys.stderr]
     for stream in streams:
         stream.close()
