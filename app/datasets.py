@@ -23,6 +23,7 @@ from engine.data import (
     import_dataset,
     providers,
 )
+from engine.data.adjust import adjustment_jumps
 from engine.data.calendars import bars_outside_sessions, gap_flags
 from engine.data.providers import describe
 from engine.data.sessions import check_calendar
@@ -63,7 +64,7 @@ class ImportFile:
 
 
 def read_candles(file: ImportFile) -> Dataset:
-    """Return the file's candles, with gaps and bars outside the calendar's sessions counted.
+    """Return the file's candles, with gaps, splits and bars outside the sessions counted.
 
     Raises
         ConfigError for what no configuration could name; DataError for what cannot be used.
@@ -78,6 +79,7 @@ def read_candles(file: ImportFile) -> Dataset:
         dataset.report.note_count("outside_sessions", outside)
         dataset = dataclasses.replace(dataset, calendar=file.calendar)
     dataset.report.note_count("gap", int(gap_flags(dataset.candles, file.calendar).sum()))
+    dataset.report.note_count("adjustment_jump", len(adjustment_jumps(dataset)))
     return dataset
 
 

@@ -16,6 +16,7 @@ RULES = {
     "widened_range": "with high and low widened by rounding",
     "outside_sessions": "outside the sessions of the calendar",
     "gap": "after a gap",
+    "adjustment_jump": "with a split or a large dividend by the adjusted close",
 }
 
 

@@ -158,7 +158,7 @@ class PreparedRun:
         self.loaded: LoadedSlice = load(
             plan.config, context.provider or plan.provider, context.limits, context.caches
         )
-        self._warn(*data_warnings(plan.config, self.loaded.quality))
+        self._warn(*data_warnings(plan.config, self.loaded))
         # A calendar that belongs to the data decides the result as one that was asked for does.
         self.config = plan.config.model_copy(update={"calendar": self.loaded.calendar})
         self.identity = identify(self.config, self.loaded.digest, plan.plugins)

@@ -9,7 +9,7 @@ import numpy as np
 
 from engine.caches import Caches
 from engine.config import EPOCH, MILLISECOND, RunConfig
-from engine.data.adjust import adjusted
+from engine.data.adjust import adjusted, adjustment_jumps
 from engine.data.calendars import gap_flags, periods_per_year
 from engine.data.normalize import Dataset, QualityReport
 from engine.data.providers import Provider
@@ -21,7 +21,10 @@ from engine.records import Candles, DataQuality, PeriodsPerYear, RunWarning
 
 @dataclass(frozen=True, eq=False)
 class LoadedSlice:
-    """A run's candles and what is to be known about them; ``calendar`` as asked or as stored."""
+    """A run's candles and what is to be known about them; ``calendar`` as asked or as stored.
+
+    ``splits`` holds the times of bars at which the adjusted close tells of a split.
+    """
 
     candles: Candles
     digest: str
@@ -29,6 +32,7 @@ class LoadedSlice:
     periods_per_year: PeriodsPerYear
     calendar: str | None
     report: QualityReport
+    splits: tuple[int, ...] = ()
 
 
 def load(
@@ -72,8 +76,9 @@ def _cached(config: RunConfig, provider: Provider, caches: Caches) -> LoadedSlic
     raise DataError(f"{config.symbol} {config.timeframe} is being written while it is read")
 
 
-def data_warnings(config: RunConfig, quality: DataQuality) -> Iterator[RunWarning]:
+def data_warnings(config: RunConfig, loaded: LoadedSlice) -> Iterator[RunWarning]:
     """Yield what a user should know of the candles before the run's result."""
+    quality = loaded.quality
     no_volume = quality.volume_known and quality.zero_volume_bars == quality.bars
     if no_volume and config.execution.zero_volume != "fill":
         message = "every bar has volume 0, so no order can fill; zero_volume 'fill' trades anyway"
@@ -82,6 +87,15 @@ def data_warnings(config: RunConfig, quality: DataQuality) -> Iterator[RunWarnin
     if config.adjust != "none" and model is not None and model.name == "participation_rate":
         message = "prices are adjusted but volumes are not, so shares of the volume are off"
         yield RunWarning("volume_not_adjusted", message)
+    if config.adjust == "none" and loaded.splits:
+        first, *others = loaded.splits
+        more = f" (and {len(others):,} more)" if others else ""
+        message = (
+            "the adjusted close tells of a split or a large dividend at "
+            f"{_day(first)}{more}, which this run trades as a move of the price; "
+            "adjust 'split_dividend' takes it into account"
+        )
+        yield RunWarning("unadjusted_split", message)
 
 
 def _size(loaded: LoadedSlice) -> int:
@@ -108,7 +122,14 @@ def _load(config: RunConfig, provider: Provider) -> LoadedSlice:
         periods_per_year=periods_per_year(candles, config.execution.periods_per_year, calendar),
         calendar=calendar,
         report=dataset.report,
+        splits=_splits(dataset, candles),
     )
+
+
+def _splits(dataset: Dataset, candles: Candles) -> tuple[int, ...]:
+    """Return when the adjusted close tells of a split between two bars of the slice."""
+    ts = dataset.candles.ts[adjustment_jumps(dataset)]
+    return tuple(ts[(ts > candles.ts[0]) & (ts <= candles.ts[-1])].tolist())
 
 
 def _adjusted(dataset: Dataset, config: RunConfig) -> Candles:

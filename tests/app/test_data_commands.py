@@ -56,6 +56,20 @@ def test_import_reports_and_makes_it_runnable(studio: Studio, file: Path, tmp_pa
     assert studio("verify", "r", "--rerun").code == 0
 
 
+def test_a_split_is_told_at_the_import_and_at_the_run(studio: Studio, tmp_path: Path) -> None:
+    """A split that only the adjusted close knows is a finding, and a warning of the run."""
+    rows = [f"2024-01-0{i},{c},{c},{c},{c},25" for i, c in ((2, 100), (3, 100), (4, 25), (5, 25))]
+    header = "Date,Open,High,Low,Close,Adj Close"
+    (tmp_path / "ES_1d.csv").write_text("\n".join([header, *rows]), encoding="utf-8")
+    ended = studio("import", "ES_1d.csv")
+    assert "1 with a split or a large dividend by the adjusted close" in ended.out
+    said = "Warning: the adjusted close tells of a split or a large dividend at 2024-01-04, which"
+    run = ("run", "--candles", "ES_1d.csv", "--no-plot", "--out")
+    assert said in studio(*run, "as_is").out
+    adjusted = studio(*run, "adjusted", "--set", "adjust=split_dividend").out
+    assert "large dividend" not in adjusted
+
+
 def test_an_import_is_the_same_run_as_its_file(studio: Studio, file: Path) -> None:
     """Candles given by hand and the same ones imported have one run hash."""
     by_hand = json.loads(studio("run", "--candles", file, "--json", "--no-plot").out)

@@ -1,6 +1,6 @@
 """The slice that a run sees: adjusted, cut at both ends, counted and checked."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -140,7 +140,7 @@ def test_unknown_volume(load_file: Load) -> None:
     loaded = load_file(_file(3, "2,3,1,2,2", "Adj Close"))
     assert (loaded.quality.zero_volume_bars, loaded.quality.volume_known) == (0, False)
     config = RunConfig.model_validate({"symbol": "X"})
-    assert list(data_warnings(config, loaded.quality)) == []
+    assert list(data_warnings(config, loaded)) == []
 
 
 @pytest.mark.parametrize(
@@ -155,21 +155,59 @@ def test_unknown_volume(load_file: Load) -> None:
 def test_volume_all_zero(cells: str, zero_volume: str, load_file: Load, *, warned: bool) -> None:
     """Data without any volume warns that nothing can fill, unless it is told to fill anyway."""
     raw = {"symbol": "X", "execution": {"zero_volume": zero_volume}}
-    warnings = data_warnings(RunConfig.model_validate(raw), load_file(_file(3, cells)).quality)
+    warnings = data_warnings(RunConfig.model_validate(raw), load_file(_file(3, cells)))
     assert [warning.code for warning in warnings] == ["volume_all_zero"] * warned
 
 
 def test_volume_beside_adjusted_prices(load_file: Load) -> None:
     """Shares of the volume of adjusted prices are warned of, with that slippage model alone."""
-    quality = load_file(_file(3)).quality
+    loaded = load_file(_file(3))
     for name, expected in (("participation_rate", ["volume_not_adjusted"]), ("spread_pct", [])):
         raw = {
             "symbol": "X",
             "adjust": "split_dividend",
             "execution": {"slippage_model": {"name": name}},
         }
-        warnings = data_warnings(RunConfig.model_validate(raw), quality)
+        warnings = data_warnings(RunConfig.model_validate(raw), loaded)
         assert [warning.code for warning in warnings] == expected
+
+
+def _adjusted_file(adj_closes: Sequence[object]) -> str:
+    rows = [f"2020-01-{6 + i:02},2,3,1,2,{cell}" for i, cell in enumerate(adj_closes)]
+    return "\n".join(["Date,Open,High,Low,Close,Adj Close", *rows])
+
+
+@pytest.mark.parametrize(
+    ("adj_closes", "config", "said"),
+    [
+        ([0.5, 0.5, 2, 2], {}, "at 2020-01-08, which"),
+        ([20, 2, 2, 1.8, 1.6], {}, "at 2020-01-07 (and 2 more), which"),
+        ([1.9, 2, 2, 1.85], {}, None),
+        ([2, 2, 2], {}, None),
+        (["", "", ""], {}, None),
+        ([0.5, 0.5, 2, 2], {"adjust": "split_dividend"}, None),
+        ([0.5, 0.5, 2, 2], {"start": "2020-01-08"}, None),
+        ([0.5, 0.5, 2, 2], {"start": "2020-01-07"}, "at 2020-01-08, which"),
+        ([0.5, 0.5, 2, 2], {"end": "2020-01-07"}, None),
+        ([0.5, "", 2, 2, 1], {"on_bad_rows": "drop"}, "at 2020-01-08 (and 1 more), which"),
+    ],
+)
+def test_unadjusted_split(
+    adj_closes: Sequence[object], config: dict[str, Any], said: str | None, load_file: Load
+) -> None:
+    """A split that only the adjusted close knows is warned of, in the slice and unadjusted."""
+    loaded = load_file(_adjusted_file(adj_closes), **config)
+    checked = RunConfig.model_validate({"symbol": "X", **config})
+    warnings = list(data_warnings(checked, loaded))
+    assert [warning.code for warning in warnings] == ["unadjusted_split"] * (said is not None)
+    assert all(said in warning.message for warning in warnings if said)
+
+
+def test_a_warning_of_a_split_changes_nothing_else(load_file: Load) -> None:
+    """The candles of a run, and so its identity, do not know the adjusted close."""
+    plain, split = (load_file(_adjusted_file(cells)) for cells in ([2, 2, 2], [0.5, 2, 2]))
+    assert plain.digest == split.digest
+    assert (plain.splits, split.splits) == ((), (MONDAY_MS + DAY_MS,))
 
 
 def test_periods(load_file: Load) -> None:
