@@ -1,4 +1,4 @@
-"""What the validation tests found, in words that a trader understands."""
+"""What a run assumes and what the validation tests found, in words that a trader understands."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -14,6 +14,41 @@ NOT_MODELLED = (
     "Not modelled: interest on cash or debt, margin calls, a cash check at the fill, "
     "borrow for the last bar."
 )
+
+NO_COSTS = "No costs are assumed: commission and slippage are 0."
+UNLIKELY = 0.05  # a p-value up to it is called unlikely to be luck
+# Label and sentence of each test that was not asked for.
+UNTESTED = {
+    "permutation": ("Luck", "Not tested: no permutation test was asked for"),
+    "block_bootstrap": ("Sharpe", "No interval: no block bootstrap was asked for"),
+    "monte_carlo": ("Costs", "Not varied: no Monte Carlo test was asked for"),
+    "walk_forward": ("Through time", "Not tested: no walk-forward test was asked for"),
+}
+
+
+def costs_in_words(execution: Document) -> str:
+    """Return the costs that a run's configuration assumes, as a sentence."""
+    commission = [
+        f"{execution[name]:,g} {unit}"
+        for name, unit in (
+            ("commission_bps", "bp"),
+            ("commission_per_share", "a unit"),
+            ("commission_min", "a fill at least"),
+        )
+        if execution[name]
+    ]
+    slippage = [f"{execution['slippage_bps']:,g} bp"] if execution["slippage_bps"] else []
+    if execution["slippage_model"] is not None:
+        slippage.append(f"the model {execution['slippage_model']['name']}")
+    borrow = execution["borrow_bps"]
+    fee = f"borrow fee {borrow:,g} bp a year" if borrow else "no borrow fee"
+    if not commission and not slippage:
+        return f"{NO_COSTS[:-1]}, {fee}." if borrow else NO_COSTS
+    said = (
+        f"{what} {' and '.join(parts)}" if parts else f"no {what}"
+        for what, parts in (("commission", commission), ("slippage", slippage))
+    )
+    return f"Costs assumed: {', '.join(said)}, {fee}."
 
 
 def reason_in_words(reason: str | None) -> str:
@@ -87,6 +122,56 @@ def _through_time(found: Document) -> str:
     return f"{won} of {found['n']} later stretches made money{stitched} (nothing was fitted)"
 
 
+def verdict(found: Document) -> str:
+    """Return what luck and the Sharpe's interval say together, never more than they found.
+
+    A test that was not run, or has no verdict, is named as such.
+    """
+    luck, by_luck = _luck_in_short(found.get("permutation"))
+    zero, by_interval = _interval_in_short(found.get("block_bootstrap"))
+    if luck == "unlikely":
+        survived = zero == "below" and found["permutation"]["method"] != "shift"
+        said = f"{by_luck}, {'and' if zero == 'below' else 'but'} {by_interval}"
+        said += ": it survived these two tests, on this stretch of the past" if survived else ""
+    elif zero == "below":
+        said = f"{by_interval}, but {by_luck}"
+    elif luck == "unknown" and zero == "unknown":
+        said = f"{by_luck}, and {by_interval}"
+    else:
+        said = f"nothing here speaks for an edge: {by_luck}, and {by_interval}"
+    note = ""
+    if luck != "unknown" and found["permutation"]["method"] == "shift":
+        note = " A p-value by shifts is not valid for signals made from the same prices."
+    return f"{said[0].upper()}{said[1:]}.{note}"
+
+
+def _luck_in_short(found: Document | None) -> tuple[str, str]:
+    """Return whether luck is ``unlikely``, ``enough`` or ``unknown``, and that in words."""
+    if found is None:
+        return "unknown", "whether this is luck was not tested"
+    p = found["p_value"]
+    if p is None:
+        return "unknown", "whether this is luck has no verdict"
+    shown = f"(p {p:.{3 if p >= 0.001 else 6}f})"
+    if p <= UNLIKELY:
+        return "unlikely", f"luck is unlikely {shown}"
+    return "enough", f"luck is enough to explain it {shown}"
+
+
+def _interval_in_short(found: Document | None) -> tuple[str, str]:
+    """Return where 0 is to the Sharpe's interval, or ``unknown``, and that in words."""
+    if found is None:
+        return "unknown", "how uncertain the Sharpe is was not tested"
+    if found["sharpe"]["studentized"] is None:
+        return "unknown", "the Sharpe has no interval"
+    low, high = found["sharpe"]["studentized"]
+    if low > 0:
+        return "below", "0 lies outside the Sharpe's interval"
+    if high < 0:
+        return "above", "the Sharpe's whole interval lies below 0"
+    return "within", "0 lies in the Sharpe's interval"
+
+
 # Label, test, and what is said of its document.
 BELIEF: tuple[tuple[str, str, Callable[[Document], str]], ...] = (
     ("Luck", "permutation", _luck),
@@ -96,3 +181,13 @@ BELIEF: tuple[tuple[str, str, Callable[[Document], str]], ...] = (
     ("", "monte_carlo", _noise),
     ("Through time", "walk_forward", _through_time),
 )
+
+
+def told(found: Document) -> list[tuple[str, str]]:
+    """Return label and sentence of each of the engine's tests, those that were not run as well."""
+    rows: list[tuple[str, str]] = []
+    for label, test, sentence in BELIEF:
+        row = (label, sentence(found[test])) if test in found else UNTESTED[test]
+        if row not in rows:
+            rows.append(row)
+    return rows

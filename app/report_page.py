@@ -12,10 +12,13 @@ import numpy as np
 
 from app import report_tables as tables
 from app.belief import (
-    BELIEF,
     DOUBLE_LAG,
+    NO_COSTS,
     NOT_MODELLED,
     causality_in_words,
+    costs_in_words,
+    told,
+    verdict,
     warning_in_words,
 )
 from app.markup import Html, Part, element, joined
@@ -36,13 +39,6 @@ TILES = (
     "total_return", "cagr", "sharpe", "max_drawdown",
     "volatility", "psr", "trade_count", "win_rate",
 )  # fmt: skip
-# Label and sentence of each test that was not asked for.
-UNTESTED = {
-    "permutation": ("Luck", "Not tested: no permutation test was asked for"),
-    "block_bootstrap": ("Sharpe", "No interval: no block bootstrap was asked for"),
-    "monte_carlo": ("Costs", "Not varied: no Monte Carlo test was asked for"),
-    "walk_forward": ("Through time", "Not tested: no walk-forward test was asked for"),
-}
 TITLES = {
     "permutation": "Against random markets",
     "block_bootstrap": "How uncertain the figures are",
@@ -138,20 +134,15 @@ def _component(registry: Registry[Any], chosen: Document) -> Html:
 
 def _verdict(run: RunFiles) -> Html:
     found = run.validation
-    rows: list[tuple[str, str]] = []
-    for label, test, sentence in BELIEF:
-        if test in found:
-            rows.append((label, _sentence(sentence(found[test]))))
-        elif UNTESTED[test] not in rows:
-            rows.append(UNTESTED[test])
+    rows = [(label, _sentence(said)) for label, said in told(found)]
     own = "A test of the user's own; what it found stands below"
     rows += [(name, own) for name in _own_tests(found)]
-    tested = "permutation" in found
-    lead = rows[0][1].partition(" (")[0] if tested else "Whether this is luck was not tested"
+    costs = costs_in_words(run.config["execution"])
     return joined(
         element("h2", "Whether to believe it"),
-        element("p", f"{lead}.", class_="lead"),
+        element("p", verdict(found), class_="lead"),
         tables.table("What the validation tests found", (), rows, kind="words verdict"),
+        element("p", costs, class_="warning") if costs.startswith(NO_COSTS[:-1]) else None,
         [
             element("p", warning_in_words(each), class_="warning")
             for each in run.summary["warnings"]

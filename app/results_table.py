@@ -9,7 +9,16 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from app.belief import BELIEF, DOUBLE_LAG, NOT_MODELLED, causality_in_words, warning_in_words
+from app.belief import (
+    BELIEF,
+    DOUBLE_LAG,
+    NOT_MODELLED,
+    causality_in_words,
+    costs_in_words,
+    told,
+    verdict,
+    warning_in_words,
+)
 from app.metric_words import in_words
 from app.terminal import Output
 from app.utc_time import day
@@ -19,6 +28,7 @@ from engine.strategy import strategies
 from engine.wording import counted
 
 VALIDATION = "validation_summary.json"
+UNTESTED = "Whether to believe it: not tested; ask with --set 'validation={\"permutation\": {}}'"
 # Metric, and whether buy and hold has it too; None starts a new section.
 ROWS: tuple[tuple[str, bool] | None, ...] = (
     ("total_return", True),
@@ -53,8 +63,10 @@ def print_results(place: Path, note: str | None) -> None:
     )
     console = Output()
     console.print(_table(config, summary, metrics))
-    if (place / VALIDATION).exists():
-        console.print(_belief(_read(place / VALIDATION)))
+    console.print(Text(_account(config["execution"], metrics["metrics"]["total_return"])))
+    console.print(Text(costs_in_words(config["execution"])))
+    found = _read(place / VALIDATION) if (place / VALIDATION).exists() else {}
+    console.print(_belief(found) if found else Text(UNTESTED))
     for warning in summary["warnings"]:
         console.print(Text(warning_in_words(warning), style="yellow"))
     console.print(Text(causality_in_words(summary["causality"])))
@@ -80,12 +92,30 @@ def _belief(found: Mapping[str, Any]) -> Table:
     )
     table.add_column("", no_wrap=True)
     table.add_column("")
-    for label, test, sentence in BELIEF:
-        if test in found:
-            table.add_row(label, Text(sentence(found[test])))
+    table.add_row("In short", Text(verdict(found)))
+    for label, said in told(found):
+        table.add_row(label, Text(said))
     for name in sorted(found.keys() - {test for _, test, _ in BELIEF}):  # a plugin's
-        table.add_row(Text(name), f"see {VALIDATION}")
+        table.add_row(Text(name), Text(_own_test(found[name])))
     return table
+
+
+def _own_test(found: Any) -> str:
+    """Return where a plugin's test is told, with its p-value where it has one."""
+    p = found.get("p_value") if isinstance(found, Mapping) else None
+    is_number = isinstance(p, int | float) and not isinstance(p, bool)
+    return f"p {p:.4g}; see {VALIDATION}" if is_number else f"see {VALIDATION}"
+
+
+def _account(execution: Mapping[str, Any], total_return: float | None) -> str:
+    """Return the money at both ends: the scale of a result's figures."""
+    cash = execution["initial_cash"]
+    at_end = "" if total_return is None else f", {_money(cash * (1 + total_return))} at the end"
+    return f"{_money(cash)} at the start{at_end}."
+
+
+def _money(value: float) -> str:
+    return f"{value:,.0f}" if 100 <= abs(value) < 1e15 else f"{value:,.6g}"
 
 
 def _table(
@@ -108,9 +138,12 @@ def _table(
             continue
         name, compared = row
         benchmark = metrics["benchmark"][name] if compared else None
+        said = in_words(name, metrics["metrics"][name], metrics["reasons"].get(name))
+        if name == "min_track_record_bars" and metrics["metrics"][name] is not None:
+            said = f"{said} (there are {summary['n_bars']:,})"
         table.add_row(
             METRICS[name].label,
-            in_words(name, metrics["metrics"][name], metrics["reasons"].get(name)),
+            said,
             in_words(name, benchmark) if benchmark is not None else "",
         )
     return table

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from app.belief import BELIEF, reason_in_words
+from app.belief import BELIEF, costs_in_words, reason_in_words, told, verdict
+from engine.config import RunConfig
 from engine.validation import chance_in_words
 
 SAY = {(label, test): sentence for label, test, sentence in BELIEF}
@@ -91,3 +92,63 @@ def test_every_reason_has_words() -> None:
     assert reason_in_words("no_trades") == "nothing was traded"  # a metric's is another
     assert reason_in_words("zero_volatility") == "zero volatility"
     assert reason_in_words("never heard of") == reason_in_words(None) == "undefined"
+
+
+def _found(p: Any = "", interval: Any = "", method: str = "bars") -> dict[str, Any]:
+    permutation = {"p_value": p, "method": method}
+    bootstrap = {"sharpe": {"studentized": interval}}
+    found = {"permutation": permutation} if p != "" else {}
+    return found | ({"block_bootstrap": bootstrap} if interval != "" else {})
+
+
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        (_found(0.51, [-1, 1]), "Nothing here speaks for an edge: luck is enough to explain it (p 0.510), and 0 lies in the Sharpe's interval."),
+        (_found(0.051, [-2, -1]), "Nothing here speaks for an edge: luck is enough to explain it (p 0.051), and the Sharpe's whole interval lies below 0."),
+        (_found(0.051, None), "Nothing here speaks for an edge: luck is enough to explain it (p 0.051), and the Sharpe has no interval."),
+        (_found(0.51), "Nothing here speaks for an edge: luck is enough to explain it (p 0.510), and how uncertain the Sharpe is was not tested."),
+        (_found(0.51, [0.1, 1]), "0 lies outside the Sharpe's interval, but luck is enough to explain it (p 0.510)."),
+        (_found(0.01, [-1, 1]), "Luck is unlikely (p 0.010), but 0 lies in the Sharpe's interval."),
+        (_found(0.01, [0, 1]), "Luck is unlikely (p 0.010), but 0 lies in the Sharpe's interval."),
+        (_found(0.05, [-2, -1]), "Luck is unlikely (p 0.050), but the Sharpe's whole interval lies below 0."),
+        (_found(0.05, None), "Luck is unlikely (p 0.050), but the Sharpe has no interval."),
+        (_found(0.05), "Luck is unlikely (p 0.050), but how uncertain the Sharpe is was not tested."),
+        (_found(0.0001, [0.1, 1]), "Luck is unlikely (p 0.000100), and 0 lies outside the Sharpe's interval: it survived these two tests, on this stretch of the past."),
+        (_found(0.01, [0.1, 1], "shift"), "Luck is unlikely (p 0.010), and 0 lies outside the Sharpe's interval. A p-value by shifts is not valid for signals made from the same prices."),
+        (_found(None, [-1, 1]), "Nothing here speaks for an edge: whether this is luck has no verdict, and 0 lies in the Sharpe's interval."),
+        (_found("", [0.1, 1]), "0 lies outside the Sharpe's interval, but whether this is luck was not tested."),
+        (_found(None, None, "shift"), "Whether this is luck has no verdict, and the Sharpe has no interval."),
+        ({"walk_forward": {}}, "Whether this is luck was not tested, and how uncertain the Sharpe is was not tested."),
+    ],
+)  # fmt: skip
+def test_the_verdict(found: dict[str, Any], words: str) -> None:
+    """One sentence by fixed rules says what luck and the interval say together, and no more."""
+    assert verdict(found) == words
+
+
+def test_what_was_not_tested_is_told() -> None:
+    """Each of the engine's tests that was not run is named as such, once."""
+    said = [sentence for _, sentence in told({})]
+    assert said == [
+        "Not tested: no permutation test was asked for",
+        "No interval: no block bootstrap was asked for",
+        "Not varied: no Monte Carlo test was asked for",
+        "Not tested: no walk-forward test was asked for",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ({}, "No costs are assumed: commission and slippage are 0."),
+        ({"borrow_bps": 50}, "No costs are assumed: commission and slippage are 0, borrow fee 50 bp a year."),
+        ({"commission_bps": 5, "slippage_bps": 2}, "Costs assumed: commission 5 bp, slippage 2 bp, no borrow fee."),
+        ({"commission_per_share": 0.005, "commission_min": 1}, "Costs assumed: commission 0.005 a unit and 1 a fill at least, no slippage, no borrow fee."),
+        ({"slippage_bps": 1.5, "slippage_model": {"name": "spread_pct"}, "borrow_bps": 1200}, "Costs assumed: no commission, slippage 1.5 bp and the model spread_pct, borrow fee 1,200 bp a year."),
+    ],
+)  # fmt: skip
+def test_costs_in_words(asked: dict[str, Any], words: str) -> None:
+    """The costs that a run assumes are told, and that there are none."""
+    execution = RunConfig.model_validate({"symbol": "X", "execution": asked}).to_json()["execution"]
+    assert costs_in_words(execution) == words

@@ -80,8 +80,8 @@ def test_documented_components_run(studio: Studio, tmp_path: Path) -> None:
         "--set", 'validation={"coin_flip": {"n": 50}, "permutation": {"n": 9}, "other": null}',
     )  # fmt: skip
     assert ended.code == 0, ended.err
-    assert "see validation_summary.json" in ended.out
     found = json.loads((tmp_path / "r/validation_summary.json").read_bytes())
+    assert f"p {found['coin_flip']['p_value']:.4g}; see validation_summary.json" in ended.out
     assert set(found) == {"permutation", "coin_flip"}
     headline = json.loads((tmp_path / "r/summary.json").read_bytes())["validation"]
     assert headline["coin_flip_p_value"] == found["coin_flip"]["p_value"]

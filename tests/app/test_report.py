@@ -290,6 +290,18 @@ def test_every_metric(folder: Path, content: bytes) -> None:
     assert rows[f"{needed.label}{needed.definition}"][0] == "–Sharpe not above 0"
 
 
+def verdict_of(content: bytes) -> str:
+    """Return the first line under the heading that asks whether to believe the run."""
+    return next(words(e) for e in tree(content).iter("p") if e.get("class") == "lead")
+
+
+def test_no_costs_are_said(tmp_path: Path) -> None:
+    """A run that assumes no costs says so, beside whether to believe it."""
+    run(SAMPLE | {"execution": {}}, out=tmp_path / "free")
+    text = words(tree(make_report(tmp_path / "free")[1]))
+    assert "No costs are assumed: commission and slippage are 0." in text
+
+
 def test_the_calendar(folder: Path, content: bytes) -> None:
     """Each month and each year is in its place."""
     metrics = json.loads((folder / "metrics.json").read_bytes())
@@ -326,6 +338,8 @@ def test_what_the_tests_found(folder: Path, content: bytes) -> None:
         assert row[4] == str(fold["out_of_sample"]["trade_count"])
     assert len(list(tree(content).iter("svg"))) == 4
     text = words(tree(content))
+    assert "(p 0." in verdict_of(content)
+    assert "No costs are assumed" not in text
     assert "No look-ahead: 4 other futures changed nothing before them." in text
     assert "Not modelled: interest on cash or debt" in text
 
@@ -335,8 +349,7 @@ def test_a_run_without_tests(tmp_path: Path) -> None:
     run(SAMPLE, out=tmp_path / "bare")
     run(SAMPLE | {"plot": True}, out=tmp_path / "plotted")
     bare, plotted = (make_report(tmp_path / name)[1] for name in ("bare", "plotted"))
-    text = words(tree(bare))
-    assert "Whether this is luck was not tested." in text
+    assert verdict_of(bare).startswith("Whether this is luck was not tested, and how uncertain")
     assert len(tables(bare)["What the validation tests found"]) == 4
     pictures = [list(map(ET.tostring, tree(c).iter("svg"))) for c in (bare, plotted)]
     assert len(pictures[0]) == 1

@@ -3,6 +3,7 @@ import itertools
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -37,7 +38,10 @@ def test_sample_run_prints_table_and_writes_artifacts(studio: Studio, tmp_path: 
         "Double lag:",
         "Not modelled:",
         "No look-ahead: 4 other futures changed nothing",
+        "100,000 at the start, 61,255 at the end.",
+        "Costs assumed: commission 5 bp, slippage 2 bp, no borrow fee.",
         "Whether to believe it",
+        "In short       Nothing here speaks for an edge: luck is enough to explain it (p 0.542)",
         "5 in 10 random markets did as well (p 0.542 ± 0.016)",
         "95% interval from -0.44 to 0.32; 0 lies within",
         "No break-even: it loses even without slippage",
@@ -67,6 +71,33 @@ def test_sample_run_prints_table_and_writes_artifacts(studio: Studio, tmp_path: 
         "breakeven_slippage_bps": found["monte_carlo"]["breakeven_slippage_bps"],
         "walk_forward_sharpe": found["walk_forward"]["stitched"]["sharpe"],
     }
+
+
+def test_no_costs_and_no_tests_are_said(studio: Studio) -> None:
+    """A run that assumes no costs and was not tested says both, and how to ask."""
+    bare = ("run", "--no-plot", "--set", "execution={}", "--set", "end=2005-12-31", "--set")
+    out = studio(*bare, "validation={}").out
+    assert "No costs are assumed: commission and slippage are 0." in out
+    ask = "not tested; ask with --set 'validation={\"permutation\": {}}'"
+    assert f"Whether to believe it: {ask}" in out
+    out = studio(*bare, 'validation={"walk_forward": {"folds": 2}}').out
+    assert "In short       Whether this is luck was not tested, and how uncertain" in out
+    assert "Costs          Not varied: no Monte Carlo test was asked for" in out
+    assert "ask with" not in out
+
+
+def test_bars_needed_stand_beside_those_there(studio: Studio) -> None:
+    """The length that a Sharpe needs is told with the length that there is."""
+    run = (
+        "run",
+        "--no-plot",
+        "--set",
+        'strategy={"name": "buy_and_hold"}',
+        "--set",
+        "validation={}",
+    )
+    out = studio(*run, "--set", "end=2006-12-31").out
+    assert re.search(r"Bars needed to believe it +[\d,]+ \(there are 2,011\)", out), out
 
 
 def test_json_prints_summary_and_nothing_else(studio: Studio, tmp_path: Path) -> None:
