@@ -207,8 +207,8 @@ def folds(found: Document) -> Html | None:
         )
     caption = "Later stretches, each beside what came before it; nothing was fitted"
     heads = (
-        "Fold", "Out of sample", "Return", "Sharpe", "Trades",
-        "In sample", "Return before", "Sharpe before",
+        "Fold", "Later stretch", "Return", "Sharpe", "Trades",
+        "Stretch before", "Return before", "Sharpe before",
     )  # fmt: skip
     return table(caption, heads, rows)
 

@@ -81,14 +81,14 @@ def _draw_bootstrap(axes: "Axes", found: Document) -> None:
 
 
 def _draw_stitched(axes: "Axes", picture: Picture, found: Document) -> None:
-    """Draw the equity of the out-of-sample folds, one after another."""
+    """Draw the equity of the later stretches, one after another."""
     if picture.stitched is None:
-        _say(axes, f"Out of sample: {REASONS.get(found['reason'], 'undefined')}")
+        _say(axes, f"Later stretches: {REASONS.get(found['reason'], 'undefined')}")
         return
     ts, equity = picture.stitched
     drawn = sample_bars(equity)
     axes.plot(days_of(ts[drawn]), equity[drawn], color=STRATEGY, linewidth=1.2)
-    title(axes, "Out of sample, fold by fold" + scale(axes, equity))
+    title(axes, "Later stretches, fold by fold" + scale(axes, equity))
     for fold in found["folds"]:
         later = fold["out_of_sample"]
         color = LONG if later["total_return"] > 0 else SHORT

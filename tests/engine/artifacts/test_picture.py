@@ -85,7 +85,7 @@ def test_tests_with_nothing_to_draw(tmp_path: Path) -> None:
     assert said == [
         ["No verdict on luck: the target weight never", "changes, so there is no timing to test"],
         ["No Sharpe interval: zero volatility"],
-        ["Out of sample: too few bars"],
+        ["Later stretches: too few bars"],
     ]
 
 
