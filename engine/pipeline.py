@@ -45,6 +45,7 @@ from engine.validation import (
     as_report,
     check_causality,
 )
+from engine.wording import counted
 
 # How far a run is said to have come when each stage begins; only a progress bar reads it.
 STAGE_STARTS = dict(zip(STAGES, (0.0, 0.05, 0.08, 0.1, 0.12, 0.18, 0.2, 0.85), strict=True))
@@ -146,6 +147,17 @@ def _plugin_errors() -> Iterator[None]:
         raise as_plugin_error(fault) from fault
 
 
+def _never_traded(targets: Targets, execution: Execution) -> Iterator[RunWarning]:
+    """Yield why a run has no trade, where there are too few bars for what it reads."""
+    n_bars = len(targets.weights)
+    late = [] if len(execution.fills) else targets.too_late()
+    if late:
+        have = "has" if len(late) == 1 else "have"
+        within = f"within the {counted(n_bars, 'bar')}"
+        message = f"no trade: {', '.join(late)} {have} no value {within}, and may need more"
+        yield RunWarning("no_trade", message)
+
+
 class PreparedRun:
     """A run after its first stage."""
 
@@ -187,7 +199,7 @@ class PreparedRun:
             report_progress=self._progress_within_execution,
             kernel=self._context.kernel,
         )
-        self._warn(*execution.warnings)
+        self._warn(*execution.warnings, *_never_traded(targets, execution))
         self._begin("metrics")
         metrics = measure(
             candles,

@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from engine.caches import BoundedCache
 from engine.features import (
     IndicatorInput,
@@ -32,6 +34,10 @@ class Targets:
     def first_bar(self) -> int:
         """Return the first bar at which every feature that is read is defined."""
         return first_defined_bar(self.read.values(), len(self.weights))
+
+    def too_late(self) -> list[str]:
+        """Return the features that are read and undefined wherever an order could still fill."""
+        return [name for name, column in self.read.items() if np.isnan(column[:-1]).all()]
 
     def series(self) -> "dict[str, Any]":
         """Return every series by a name that a person understands."""

@@ -15,7 +15,7 @@ def test_candles_from_a_file_are_named_by_it(studio: Studio, candles: Path) -> N
     summary = json.loads(studio("run", "--candles", candles, "--json", "--no-plot").out)
     assert (summary["symbol"], summary["timeframe"], summary["provider"]) == ("TEST", "1d", "local")
     assert summary["n_bars"] == 6
-    assert [warning["code"] for warning in summary["warnings"]] == ["short_sample"]
+    assert [warning["code"] for warning in summary["warnings"]] == ["no_trade", "short_sample"]
 
 
 def test_candles_alone_are_run_as_the_sample_is(studio: Studio, candles: Path) -> None:

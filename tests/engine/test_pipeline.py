@@ -105,6 +105,23 @@ def test_warnings_reach_observer_and_result() -> None:
     assert list(result.warnings) == observer.warnings
 
 
+@pytest.mark.parametrize(
+    ("end", "said"),
+    [
+        ("1999-02-12", ["no trade: sma_50 has no value within the 29 bars, and may need more"]),
+        (
+            "1999-01-08",
+            ["no trade: sma_20, sma_50 have no value within the 5 bars, and may need more"],
+        ),
+        ("1999-06-30", []),
+    ],
+)
+def test_too_few_bars_for_a_trade(end: str, said: list[str]) -> None:
+    """A run that its indicators leave without a trade says which of them need more bars."""
+    warnings = run(SAMPLE | {"end": end}).warnings
+    assert [w.message for w in warnings if w.code == "no_trade"] == said
+
+
 def test_too_many_bars_are_a_limit() -> None:
     """More bars than the limit end the run before any feature is computed."""
     observer = Recorder()
