@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from engine.data.columns import as_floats
+from engine.data.columns import as_floats, is_null
 from engine.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 MARKS = (".", ",")
 BLANKS = " \u00a0\u2009\u202f'’"
+KEPT_CELLS = 5  # of a column that are no number, for messages
 EXPONENT = r"(?:[eE][+-]?\d+)?"
 
 
@@ -39,6 +40,7 @@ class Numbers:
         self._comma_separated = comma_separated
         self._parts: dict[str, list[Floats | pa.Array]] = {}
         self._doubtful: dict[str, str] = {}
+        self.unread: dict[str, dict[int, str]] = {}
 
     def add(self, cells: dict[str, pa.Array]) -> None:
         """Take a block of each column.
@@ -57,7 +59,10 @@ class Numbers:
                 part = column  # until a later block tells
             elif part is None or self._mark != (before or "."):
                 part = _numbers(column, self._mark)
-            self._parts.setdefault(title, []).append(part)
+            parts = self._parts.setdefault(title, [])
+            if isinstance(part, np.ndarray):
+                self._keep_unread(title, sum(len(each) for each in parts), column, part)
+            parts.append(part)
 
     def columns(self) -> "dict[str, Floats]":
         """Return the columns (n,), NaN where a cell is no number; their parts are given up.
@@ -68,11 +73,23 @@ class Numbers:
         mark = self._mark or self._settled()
         found = {}
         for title in list(self._parts):
-            parts = self._parts.pop(title)
-            found[title] = np.concatenate(
-                [part if isinstance(part, np.ndarray) else _numbers(part, mark) for part in parts]
-            )
+            read: list[Floats] = []
+            for part in self._parts.pop(title):
+                values = part if isinstance(part, np.ndarray) else _numbers(part, mark)
+                if values is not part:
+                    self._keep_unread(title, sum(len(each) for each in read), part, values)
+                read.append(values)
+            found[title] = np.concatenate(read)
         return found
+
+    def _keep_unread(self, title: str, start: int, cells: pa.Array, values: "Floats") -> None:
+        """Keep the text of the first cells that are there and no number."""
+        kept = self.unread.setdefault(title, {})
+        if len(kept) >= KEPT_CELLS or not np.isnan(values).any():
+            return
+        unread = np.flatnonzero(np.isnan(values) & ~is_null(cells))
+        for index in unread[: KEPT_CELLS - len(kept)].tolist():
+            kept[start + index] = cells[index].as_py()
 
     def _look_at(self, columns: list[pa.Array]) -> None:
         for column in columns:

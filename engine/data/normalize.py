@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from engine.config import DAY_MS, TIMEFRAME_MS
+from engine.data.cells import RANGE_TOLERANCE, bad_cell
 from engine.data.raw import PRICES, FileLimits, RawTable
 from engine.data.timestamps import ParsedTimes, parse_times
 from engine.errors import DataError
@@ -15,7 +16,6 @@ from engine.wording import counted, noun
 if TYPE_CHECKING:
     from engine.records import Booleans, Floats, Integers
 
-RANGE_TOLERANCE = 1e-9
 SHOWN_ROWS = 5
 NOTHING_LEFT = "no row is left after the bad ones are dropped"
 RULES = {
@@ -90,7 +90,7 @@ def normalize(
     report = QualityReport(rows_in=len(raw.row) + len(raw.ragged))
     report.note("ragged_row", np.asarray(raw.ragged, dtype=np.int64))
     if not len(raw.row):
-        _refuse(raw.name, report, options)
+        _refuse(raw, report, options)
         raise DataError(f"{raw.name}: {NOTHING_LEFT}")
     try:
         times = parse_times(raw.times, timezone=options.timezone, date_format=options.date_format)
@@ -108,7 +108,7 @@ def normalize(
     for rule, mask in _row_faults({title: column[order] for title, column in columns.items()}):
         report.note(rule, raw.row[order[mask & ~bad]])
         bad |= mask
-    _refuse(raw.name, report, options)
+    _refuse(raw, report, options)
     order = order[~bad]
     if not len(order):
         raise DataError(f"{raw.name}: {NOTHING_LEFT}")
@@ -181,16 +181,18 @@ def _duplicates(ts: "Integers", columns: "list[Floats]") -> "tuple[Booleans, Boo
     return same_time & ~conflict, conflict
 
 
-def _refuse(name: str, report: QualityReport, options: ReadOptions) -> None:
+def _refuse(raw: RawTable, report: QualityReport, options: ReadOptions) -> None:
     if options.on_bad_rows == "drop":
         return
     found = [
         f"{what} ({counted(report.counts[rule], 'row')}, first {_listed(report.first_rows[rule])})"
+        f"{bad_cell(raw, rule, report.first_rows[rule][0])}"
         for rule, what in RULES.items()
         if rule in report.counts
     ]
     if found:
-        raise DataError(f"{name}: {'; '.join(found)}. Rows count from 1 under the header.")
+        hint = "Rows count from 1 under the header; on_bad_rows 'drop' leaves such rows out."
+        raise DataError(f"{raw.name}: {'; '.join(found)}. {hint}")
 
 
 def _listed(rows: list[int]) -> str:

@@ -1,6 +1,7 @@
 """A candle file's rows as they stand, before anything about them is believed."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -39,7 +40,8 @@ class RawTable:
     """A file's rows: times as text or numbers, the other columns as float64 (n,).
 
     A cell that is empty or no number is NaN. ``row`` (n,) counts from 1 under the header;
-    ``ragged`` lists the rows that were left out for a wrong number of cells.
+    ``ragged`` lists the rows that were left out for a wrong number of cells; ``unread`` holds the
+    text of the first cells of each column that are no number, by their index.
     """
 
     name: str
@@ -47,3 +49,4 @@ class RawTable:
     columns: dict[str, "Floats"]
     row: "Integers"
     ragged: tuple[int, ...]
+    unread: Mapping[str, Mapping[int, str]] = field(default_factory=dict)

@@ -182,6 +182,7 @@ class _Rows:
             columns=columns,
             row=row,
             ragged=tuple(self._ragged),
+            unread=self._numbers.unread,
         )
 
     def _columns(self, block: bytes, leave_out: object) -> dict[str, pa.Array]:

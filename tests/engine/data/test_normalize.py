@@ -72,6 +72,45 @@ def test_bad_row(case: str, bad_rows: list[int], read: Read) -> None:
     assert (dataset.report.rows_in, dataset.report.rows_out) == (9, len(kept))
 
 
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        ("2020-01-08,2,12x4.5,1,2,10,2,2", "(1 row, first 3): high '12x4.5'"),
+        ("2020-01-08,2,3,1,2,1k,2,2", "(1 row, first 3): volume '1k'"),
+        ("2020-01-08,2,3,1,2,-7,2,2", "(1 row, first 3): volume -7"),
+        ("2020-01-08,0,0,0,0,10,2,2", "(1 row, first 3): open 0"),
+        ("2020-01-08,2,3,1,2,10,-2.5,2", "(1 row, first 3): adj_close -2.5"),
+        ("2020-01-08,2,3,1,,10,2,2", "(1 row, first 3): no number for close"),
+        ("2020-01-08,2,3,1,inf,10,2,2", "(1 row, first 3): close 'inf'"),
+        ("2020-01-08,4,3,1,2,10,2,2", "(1 row, first 3): high 3 below open 4"),
+        ("2020-01-08,3,4,2,1,10,2,2", "(1 row, first 3): low 2 above close 1"),
+        ("never,2,3,1,2,10,2,2", "(1 row, first 3): time 'never'"),
+        (",2,3,1,2,10,2,2", "(1 row, first 3): no time"),
+        ("2020-01-08,2,3,1", "(1 row, first 3). Rows"),
+        ("2020-01-08,2,\x1b[31m\u202e" + 30 * "x" + ",1,2,10,2,2", "high '?[31m?xxxxxxxxxxxxxx…'"),
+    ],
+)
+def test_the_first_bad_cell_is_shown(row: str, words: str, read: Read) -> None:
+    """The first row's cell is told with its column, in printable characters and short."""
+    rows = [*_good(2), row, *_good(6)[3:]]
+    with pytest.raises(DataError) as caught:
+        read(_file(rows))
+    assert words in str(caught.value)
+    assert str(caught.value).endswith(
+        ". Rows count from 1 under the header; on_bad_rows 'drop' leaves such rows out."
+    )
+
+
+def test_the_first_bad_cell_among_many(read: Read) -> None:
+    """The cell belongs to the row that is named first, beyond a block and beside ragged rows."""
+    rows = [f"{i // 24 // 28 // 12 + 1990:04}-{i // 24 // 28 % 12 + 1:02}-{i // 24 % 28 + 1:02} {i % 24:02}:00,{GOOD}" for i in range(60_000)]  # fmt: skip
+    rows[5] = "too,short"
+    rows[50_000] = rows[50_000].replace("2,3,1,2", "2,3,'1,2")
+    rows[59_000] = rows[59_000].replace("2,3,1,2", "2,x,1,2")
+    with pytest.raises(DataError, match=r"\(2 rows, first 50001, 59001\): low ''1'"):
+        read(_file(rows), timeframe="1h")
+
+
 def test_several_rules(read: Read) -> None:
     """All rules that a file breaks are named at once, each with its own rows."""
     rows = _good(6)
