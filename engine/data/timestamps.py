@@ -276,6 +276,9 @@ def local_to_utc(local_ms: "Integers", timezone: str) -> "tuple[Integers, Boolea
 def _parse_with_format(text: pa.Array, timezone: str, date_format: str) -> ParsedTimes:
     import pandas as pd  # noqa: PLC0415  # as above
 
+    if "%" not in date_format:
+        message = f"date_format {date_format[:30]!r} has no %; write it such as %d/%m/%Y"
+        raise DataError(message)
     values = np.asarray(text.to_pylist(), dtype=object)
     zoned = "%z" in date_format
     try:
@@ -284,6 +287,10 @@ def _parse_with_format(text: pa.Array, timezone: str, date_format: str) -> Parse
         message = f"date_format {date_format!r} cannot be used: {str(fault)[:120]}"
         raise DataError(message) from None
     unreadable = np.asarray(parsed.isna())
+    if unreadable.all() and text.null_count < len(text):
+        first = text.drop_null()[0].as_py()
+        message = f"no time fits the format {date_format[:30]}; the first is {first[:30]!r}"
+        raise DataError(message)
     naive = parsed.tz_localize(None) if zoned else parsed
     ts = np.where(unreadable, 0, naive.to_numpy("M8[ms]").astype(np.int64))
     times = ParsedTimes(ts, unreadable)

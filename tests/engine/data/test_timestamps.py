@@ -259,3 +259,19 @@ def test_the_unit_of_all_epochs(
     texts = [str(_ms(day)) for day in days]
     assert _ms(days[4]) < 10**11 <= _ms(days[5])
     assert read(csv_text(texts)).candles.ts.tolist() == [_ms(day) for day in days]
+
+
+@pytest.mark.parametrize(
+    ("date_format", "words"),
+    [
+        ("DD/MM/YYYY", "X.csv: date_format 'DD/MM/YYYY' has no %; write it such as %d/%m/%Y"),
+        ("%Y-%m-%d", "X.csv: no time fits the format %Y-%m-%d; the first is '04/01/1999'"),
+    ],
+)
+@pytest.mark.parametrize("on_bad_rows", ["refuse", "drop"])
+def test_a_wrong_date_format(date_format: str, words: str, on_bad_rows: str, read: Read) -> None:
+    """A format that no time fits is told to be wrong, not the rows."""
+    text = "Date,Open,High,Low,Close\n,2,3,1,2\n04/01/1999,2,3,1,2\n05/01/1999,2,3,1,2\n"
+    with pytest.raises(DataError) as caught:
+        read(text, date_format=date_format, on_bad_rows=on_bad_rows)
+    assert str(caught.value) == words
