@@ -2,7 +2,8 @@
 
 ==============  ==============================================================================
 a header        Date, Open, High, Low, Close, Volume, … in any order, case and decoration; so
-                Yahoo, TradingView, Stooq, MetaTrader, whose date and time are two columns
+                Yahoo, TradingView, Stooq, Nasdaq, MetaTrader, whose date and time are two columns
+three lines     yfinance's: titles, the ticker below each, and the title of the times
 no header       Binance's twelve columns, the opening time first; nothing else
 ==============  ==============================================================================
 """
@@ -24,12 +25,14 @@ COLUMN_TITLES = {
     "high": "high",
     "low": "low",
     "close": "close",
+    "close/last": "close",  # Nasdaq's
     "volume": "volume",
     "vol": "volume",
     "adjclose": "adj_close",
     "adjustedclose": "adj_close",
     "vwap": "vwap",
 }
+UNDERSTOOD = "date, datetime, time or timestamp; open, high, low, close; volume"
 TRADING_VIEW = ["time", "open", "high", "low", "close"]
 BINANCE_COLUMNS = 12
 BINANCE_PLACES = {"time": 0, "open": 1, "high": 2, "low": 3, "close": 4, "volume": 5}
@@ -71,6 +74,24 @@ def find_layout(name: str, line: str) -> Layout:
     return Layout(separator, len(titles), places, decimal=decimal)
 
 
+def one_header(lines: list[str]) -> str | None:
+    """Return the first three lines of a file of yfinance as one header, None for any other.
+
+    Of several tickers nothing tells which one is meant.
+    """
+    if len(lines) < 3:
+        return None
+    titles, tickers, times = (_cells(line, ",") for line in lines[:3])
+    is_it = (
+        len(titles) == len(tickers) == len(times) >= 2
+        and (titles[0], tickers[0]) == ("Price", "Ticker")
+        and len(set(tickers[1:])) == 1
+        and times[0] in {"Date", "Datetime"}
+        and not any(times[1:])
+    )
+    return ",".join([times[0], *titles[1:]]) if is_it else None
+
+
 def find_places(name: str, titles: list[str]) -> dict[str, int]:
     """Return which column each known title stands in.
 
@@ -96,7 +117,7 @@ def find_places(name: str, titles: list[str]) -> dict[str, int]:
         header = ", ".join(titles)[:120]
         shown = "".join(letter if letter.isprintable() else " " for letter in header)
         lacks = f"lacks the {noun(len(missing), 'column')} {', '.join(missing)}"
-        raise DataError(f"{name} {lacks}; its header is: {shown}")
+        raise DataError(f"{name} {lacks}; its header is: {shown}; understood are {UNDERSTOOD}")
     return places
 
 

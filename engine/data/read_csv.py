@@ -14,8 +14,8 @@ import pyarrow.csv as pa_csv
 
 from engine.data.columns import as_numpy, joined
 from engine.data.decimals import Numbers
-from engine.data.layouts import BINANCE_TIME, Layout, find_layout
-from engine.data.raw import FileLimits, NumericTimes, RawTable
+from engine.data.layouts import BINANCE_TIME, Layout, find_layout, one_header
+from engine.data.raw import PRICES, FileLimits, NumericTimes, RawTable
 from engine.data.timestamps import join_clock
 from engine.errors import DataError
 from engine.wording import counted, size_in_words
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 EMPTY_CELLS = ["", "null", "NULL", "None", "NA", "N/A", "-"]
 BLOCK_BYTES = 1 << 20
 MAX_CELL = 64
+PRICED = {*PRICES, "adj_close", "vwap"}
+DOLLAR = r"^\s*\$\s*"  # Nasdaq's, before a price
 CELL = r"(?s)^.{0,64}$"
 MICROSECONDS = 10**14  # above it an epoch is in µs: 1e14 ms is the year 5138
 UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
@@ -122,7 +124,17 @@ def _first_line(name: str, block: bytes, limits: FileLimits) -> tuple[str, bytes
         raise DataError(f"{name} is not a text file in UTF-8") from None
     if "\0" in text or len(line) > limits.max_line_bytes:
         raise DataError(f"{name} is not a CSV file with a header line")
-    return text, block[len(line) :]
+    return _of_three_lines(text, block[len(line) :])
+
+
+def _of_three_lines(line: str, body: bytes) -> tuple[str, bytes]:
+    """Return the header and what comes after it, where the header may be yfinance's."""
+    if not line.startswith("Price,"):
+        return line, body
+    end = b"\n" if b"\n" in body else b"\r"
+    _, *below = body.split(end, 3)
+    header = one_header([line, *(each.decode(errors="replace").strip("\r") for each in below[:2])])
+    return (line, body) if header is None else (header, end.join(below[2:]))
 
 
 class _Rows:
@@ -208,7 +220,11 @@ class _Rows:
         except pa.ArrowException as fault:
             reason = str(fault).partition("\n")[0][:160]
             raise DataError(f"{self._name} cannot be read as CSV: {reason}") from None
-        return {title: _cells(table.column(names[index])) for title, index in places.items()}
+        columns = {title: _cells(table.column(names[index])) for title, index in places.items()}
+        if b"$" in block:
+            for title in columns.keys() & PRICED:
+                columns[title] = pc.replace_substring_regex(columns[title], DOLLAR, "")
+        return columns
 
     def _check_lines(self, block: bytes) -> None:
         limit = self._limits.max_line_bytes

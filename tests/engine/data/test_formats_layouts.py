@@ -252,3 +252,73 @@ def test_compact_time_with_blank(read: Read) -> None:
     text += "".join(f"20240102 {hour:02}0000;2.5;4;1;3\n" for hour in range(3))
     dataset = read(text, timeframe="1h")
     assert dataset.candles.ts.tolist() == [_ms(f"2024-01-02T0{hour}:00") for hour in range(3)]
+
+
+YFINANCE = """\
+Price,Close,High,Low,Open,Volume
+Ticker,SPY,SPY,SPY,SPY,SPY
+Date,,,,,
+2018-12-27,2488.830078,2489.100098,2397.939941,2442.500000,4096610000
+2018-12-28,2485.739990,2520.270020,2472.889893,2498.770020,3702620000
+2018-12-31,2506.850098,2509.239990,2482.820068,2498.939941,3442870000
+"""
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_yfinance(end: str, read: Read) -> None:
+    """The header of yfinance has three lines: titles, tickers, the title of the times."""
+    assert _bars(read(YFINANCE.replace("\n", end))) == YAHOO_BARS
+    assert _bars(read(b"\xef\xbb\xbf" + YFINANCE.encode())) == YAHOO_BARS
+    hourly = YFINANCE.replace("Date,", "Datetime,")
+    assert _bars(read(hourly)) == YAHOO_BARS
+
+
+def test_a_long_file_of_yfinance(read: Read) -> None:
+    """All rows are read, beyond the first block as well."""
+    days = [f"{1000 + i // 336:04}-{i // 28 % 12 + 1:02}-{i % 28 + 1:02}" for i in range(40_000)]
+    rows = [f"{day},2.{'0' * 15},3,1,2,7" for day in days]
+    header = "Price,Close,High,Low,Open,Volume\nTicker,X,X,X,X,X\nDate,,,,,"
+    assert len(read("\n".join([header, *rows])).candles) == 40_000
+
+
+def test_rows_of_yfinance_count_under_its_header(read: Read) -> None:
+    """The first row of data is row 1."""
+    with pytest.raises(DataError, match=r"\(1 row, first 1\): close 'x'"):
+        read(YFINANCE.replace("2488.830078", "x"))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("Ticker,SPY,", "Ticker,QQQ,"),
+        ("Date,,,,,\n", ""),
+        ("Date,,,,,", "Date,1,,,,"),
+        ("Ticker,SPY,SPY,SPY,SPY,SPY\n", ""),
+        ("Date,,,,,\n" + YFINANCE.partition("Date,,,,,\n")[2], ""),
+    ],
+)
+def test_what_is_nearly_yfinance(old: str, new: str, read: Read) -> None:
+    """Two tickers in one file, or a header that lacks a line, are refused and not guessed."""
+    assert old in YFINANCE
+    with pytest.raises(DataError, match=r"lacks the column time; .* understood are date, datetime"):
+        read(YFINANCE.replace(old, new))
+
+
+def test_nasdaq(read: Read) -> None:
+    """Nasdaq's download names the close Close/Last and writes a dollar before each price."""
+    dataset = read("""\
+Date,Close/Last,Volume,Open,High,Low
+12/31/2018,$2506.850098,3442870000,$2498.939941,$2509.239990,$2482.820068
+12/28/2018,$2485.739990,3702620000,$2498.770020,$2520.270020,$2472.889893
+12/27/2018,"$2,488.830078",4096610000,$2442.500000,$2489.100098,$ 2397.939941
+""")
+    assert _bars(dataset) == YAHOO_BARS
+
+
+@pytest.mark.parametrize("cell", ["$", "$$3", "3$", "-$3", "$-3"])
+def test_what_is_no_price_in_dollars(cell: str, read: Read) -> None:
+    """A dollar anywhere else makes a cell no price; a volume has none at all."""
+    with pytest.raises(DataError, match=r"a price that is missing.*\(1 row, first 2\)"):
+        read(f"Date,Open,High,Low,Close\n2018-12-27,$2,$3,$1,$2\n2018-12-28,2,{cell},1,2\n")
+    with pytest.raises(DataError, match=r"volume '\$5'"):
+        read("Date,Open,High,Low,Close,Volume\n2018-12-27,2,3,1,2,5\n2018-12-28,2,3,1,2,$5\n")
