@@ -289,7 +289,7 @@ def _parse_with_format(text: pa.Array, timezone: str, date_format: str) -> Parse
     unreadable = np.asarray(parsed.isna())
     if unreadable.all() and text.null_count < len(text):
         first = text.drop_null()[0].as_py()
-        message = f"no time fits the format {date_format[:30]}; the first is {first[:30]!r}"
+        message = f"no time fits the format {date_format[:30]!r}; the first is {first[:30]!r}"
         raise DataError(message)
     naive = parsed.tz_localize(None) if zoned else parsed
     ts = np.where(unreadable, 0, naive.to_numpy("M8[ms]").astype(np.int64))

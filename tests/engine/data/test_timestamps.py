@@ -265,7 +265,7 @@ def test_the_unit_of_all_epochs(
     ("date_format", "words"),
     [
         ("DD/MM/YYYY", "X.csv: date_format 'DD/MM/YYYY' has no %; write it such as %d/%m/%Y"),
-        ("%Y-%m-%d", "X.csv: no time fits the format %Y-%m-%d; the first is '04/01/1999'"),
+        ("%Y-%m-%d", "X.csv: no time fits the format '%Y-%m-%d'; the first is '04/01/1999'"),
     ],
 )
 @pytest.mark.parametrize("on_bad_rows", ["refuse", "drop"])
