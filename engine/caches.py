@@ -1,7 +1,7 @@
 """Bounded memory for what several runs read: candles by their source's content, features by theirs.
 
-A cache may be used from any thread. It never changes a result: a key names everything that the
-value depends on.
+A cache may be used from any thread. It never changes a result: a key, with its version, names
+everything that the value depends on.
 """
 
 import threading
@@ -19,7 +19,7 @@ class BoundedCache:
 
     def __init__(self, max_bytes: int) -> None:
         self.max_bytes = max_bytes
-        self._held: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
+        self._held: OrderedDict[Hashable, tuple[Any, int, Hashable]] = OrderedDict()
         self._bytes = 0
         self._lock = threading.Lock()
 
@@ -32,22 +32,31 @@ class BoundedCache:
         """Return the size of all values held."""
         return self._bytes
 
-    def get_or_make(self, key: Hashable, make: Callable[[], T], size: Callable[[T], int]) -> T:
-        """Return the value of ``key``, made where it is not held.
+    def get_or_make(
+        self,
+        key: Hashable,
+        make: Callable[[], T],
+        size: Callable[[T], int],
+        version: Hashable = None,
+    ) -> T:
+        """Return the value of ``key`` in this version, made where it is not held.
 
-        Two threads may make the same value at once; both get a right one. A value larger than the
-        cache is returned and not kept.
+        Of each key one version is held, the last that was made: an older one would never be asked
+        for again. Two threads may make the same value at once; both get a right one. A value larger
+        than the cache is returned and not kept.
         """
         with self._lock:
-            if key in self._held:
+            if key in self._held and self._held[key][2] == version:
                 self._held.move_to_end(key)
                 value: T = self._held[key][0]
                 return value
         value = make()
         n_bytes = size(value)
         with self._lock:
-            if key not in self._held and n_bytes <= self.max_bytes:
-                self._held[key] = (value, n_bytes)
+            if key in self._held:
+                self._bytes -= self._held.pop(key)[1]
+            if n_bytes <= self.max_bytes:
+                self._held[key] = (value, n_bytes, version)
                 self._bytes += n_bytes
             while self._bytes > self.max_bytes:
                 self._bytes -= self._held.popitem(last=False)[1][1]

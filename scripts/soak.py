@@ -11,7 +11,7 @@ the first one is killed in full use once more, started again, and everything mus
 
 Every half minute the visitors pause and the server works off its queue; a sample is taken in that
 rest, and others at work. The slopes go through the samples at rest from minute 10 on, when the
-caches are full (their bound is a quarter of a gigabyte) and retention has long been reached.
+cache of features is full, that of candles holds every set there is, and retention is reached.
 """
 
 import argparse
@@ -30,13 +30,10 @@ from typing import Any
 
 from scripts import soak_samples
 from scripts.crash import LIVE, WAIT_S, Campaign, Server
-from scripts.soak_visits import ACTIONS, Shared, Visitor, cached_feature, cached_import
+from scripts.soak_visits import ACTIONS, Shared, Visitor, cached_feature
 
 MINUTES, WARM_MINUTES = 45.0, 10.0
 RETENTION, VISITORS = 25, 3
-# More imports than the cache of candles holds. They are of the sizes that come later as well: where
-# large ones made room for small ones, the allocator would need an hour to come to rest.
-FILLS = 3000
 FEATURES = 500  # of 40 kB each: more than there is room for
 AT_WORK_S, AT_REST_S, KILL_S = 5.0, 30.0, 60.0
 LEAST_RESTS = 4  # a slope needs three
@@ -120,13 +117,11 @@ class Soak:
             self.shared.count("kill_beside")
 
     def fill(self) -> None:
-        """Fill the caches of candles and of features, so that they do not grow any more."""
+        """Fill the cache of features, so that it does not grow any more."""
         visitor = Visitor(self.shared, self.seed + 7)
-        for n in range(max(2, int(FILLS * min(1.0, self.share**2)))):
-            cached_import(visitor, parquet=n % 2 > 0)
-            self.shared.count("fill")
         for period in range(2, 2 + max(2, int(FEATURES * min(1.0, self.share**2)))):
             cached_feature(visitor, period)
+            self.shared.count("fill")
 
     @contextlib.contextmanager
     def pause(self) -> Iterator[None]:

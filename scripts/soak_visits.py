@@ -207,13 +207,6 @@ def cancelled_run(visitor: Visitor) -> None:
             visitor.ask("POST", f"/runs/{run_id}/cancel", {}, right={200, 202, 404, 409})
 
 
-def cached_import(visitor: Visitor, *, parquet: bool) -> None:
-    """Import candles under a name that no run uses, and look at them, so that they are cached."""
-    content = new_candles(visitor, parquet=parquet)
-    visitor.ask("PUT", "/datasets/SOAKFULL/1h", content, BYTES, {200, 201})
-    visitor.ask("GET", "/candles?symbol=SOAKFULL&timeframe=1h&limit=10")
-
-
 def cached_feature(visitor: Visitor, period: int) -> None:
     """Look at an indicator that nobody else asks for."""
     named = quote(json.dumps([{"name": "wma", "params": {"timeperiod": period}}]))

@@ -60,7 +60,8 @@ class _ChangedError(Exception):
 
 def _cached(config: RunConfig, provider: Provider, caches: Caches) -> LoadedSlice:
     # What of a configuration decides its slice; the rest decides what is made of it.
-    asked = (config.symbol, config.timeframe, config.start, config.end, config.adjust)
+    whose = (config.provider, config.symbol, config.timeframe)
+    asked = (config.start, config.end, config.adjust)
     how = (config.calendar, config.on_bad_rows, config.execution.periods_per_year)
 
     def make() -> LoadedSlice:
@@ -72,7 +73,7 @@ def _cached(config: RunConfig, provider: Provider, caches: Caches) -> LoadedSlic
     for _ in range(3):
         fingerprint = provider.fingerprint(config)
         with suppress(_ChangedError):
-            return caches.candles.get_or_make((fingerprint, asked, how), make, _size)
+            return caches.candles.get_or_make((whose, asked, how), make, _size, fingerprint)
     raise DataError(f"{config.symbol} {config.timeframe} is being written while it is read")
 
 

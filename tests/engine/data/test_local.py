@@ -245,6 +245,22 @@ def test_bounded_cache() -> None:
     assert (len(cache), cache.bytes_held) == (2, 8)
 
 
+def test_a_cache_holds_one_version() -> None:
+    """What was replaced is given up at once, and the old one is made anew where it is asked for."""
+    cache = BoundedCache(10)
+
+    def get(version: int, size: int) -> str:
+        return cache.get_or_make("x", lambda: f"x{version}", lambda _: size, version)
+
+    for version, size in ((1, 8), (2, 5), (2, 9), (3, 6)):
+        assert get(version, size) == f"x{version}"
+    assert (len(cache), cache.bytes_held) == (1, 6)
+    assert get(1, 7) == "x1"
+    assert (len(cache), cache.bytes_held) == (1, 7)
+    assert get(4, 11) == "x4"  # too large; the one before it is out of date all the same
+    assert (len(cache), cache.bytes_held) == (0, 0)
+
+
 def test_cached_arrays_cannot_be_changed(tmp_path: Path) -> None:
     """What several runs share is read-only."""
     drop(tmp_path, text())
