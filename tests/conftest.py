@@ -13,6 +13,8 @@ from contract_check import CHECKER, declared
 
 from app.cli import main
 
+# Tables are as wide as in a pipe, however wide the terminal is from which the tests are run.
+os.environ.pop("COLUMNS", None)
 ROOT = Path(__file__).resolve().parent.parent
 
 

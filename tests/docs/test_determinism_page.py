@@ -28,7 +28,7 @@ def first_cells(text: str) -> list[str]:
 
 def test_what_is_hashed() -> None:
     """The table has exactly what the run hash is made of, in its order."""
-    source = inspect.getsource(identity.identify)
+    source = inspect.getsource(identity.hash_of_run)
     (whole,) = (
         node.value
         for node in ast.walk(ast.parse(source))
