@@ -34,7 +34,7 @@ NOT_RUN = {
     r"make (test|check)\b": "is what this test is a part of; .ci/run calls both",
     r"make (contract|bench)\b": "writes into the sources, or measures; their scripts have tests",
     r"\.venv/bin/python scripts/bench/": "measures; tests/scripts/test_bench.py runs its parts",
-    r"\.venv/bin/python -m scripts\.soak\b": "takes 45 minutes; test_soak.py runs its short form",
+    r"\.venv/bin/python -m scripts\.soak\b": "takes 45 minutes; tests/scripts/test_soak.py runs its short form",
     r"\.ci/run\b": "is what runs this test",
     r"\.venv/bin/studio serve\b": "serves until it is stopped; tests/app/service start and stop it",
     r"\.venv/bin/studio desktop\b": "opens a window; tests/gui/test_desktop.py does, and closes it",
