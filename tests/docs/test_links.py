@@ -12,7 +12,7 @@ LINK = re.compile(r"\[(?:[^\]\[]|\[[^\]]*\])*\]\(([^)\s]+)\)")
 FOLDERS = ("app", "assets", "contracts", "docs", "engine", "gui", "packaging", "scripts", "tests")
 PATH = re.compile(rf"(?<![\w/.-])(?:{'|'.join(FOLDERS)})/[\w./-]*[\w/]")
 # Files that a page names and that are the reader's own.
-READERS = {"my_components.py"}
+READERS = {"my_components.py", "backtesting.py"}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
