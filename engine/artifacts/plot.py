@@ -119,15 +119,24 @@ def _matplotlib() -> "Iterator[Callable[[float, float], Figure]]":
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415
     from matplotlib.figure import Figure  # noqa: PLC0415
 
+    figures: list[Figure] = []
+
     def new_figure(width: float, height: float) -> Figure:
-        figure = Figure(figsize=(width, height), dpi=100, facecolor="white")
-        FigureCanvasAgg(figure)
-        return figure
+        figures.append(Figure(figsize=(width, height), dpi=100, facecolor="white"))
+        FigureCanvasAgg(figures[-1])
+        return figures[-1]
 
     settings: Any = {**mpl.rcParamsDefault, **STYLE}
     del settings["backend"]  # to set it would import one with a window
     with _LOCK, mpl.rc_context(settings):
-        yield new_figure
+        try:
+            yield new_figure
+        finally:
+            # Figure, axes and canvas hold each other: left alone, ten megabytes would wait for a
+            # collection of everything.
+            for figure in figures:
+                figure.clear()
+                figure.canvas = None  # type: ignore[assignment]  # nothing draws on it again
 
 
 def _draw_run(figure: "Figure", picture: Picture, **edges: float) -> None:

@@ -11,7 +11,7 @@ PICTURE = ROOT / "docs" / "architecture.svg"
 LINK = re.compile(r"\[(?:[^\]\[]|\[[^\]]*\])*\]\(([^)\s]+)\)")
 FOLDERS = ("app", "assets", "contracts", "docs", "engine", "gui", "packaging", "scripts", "tests")
 PATH = re.compile(rf"(?<![\w/.-])(?:{'|'.join(FOLDERS)})/[\w./-]*[\w/]")
-# Files that a page names and that are the reader's own.
+# Names like files: the reader's own, and a library.
 READERS = {"my_components.py", "backtesting.py"}
 
 

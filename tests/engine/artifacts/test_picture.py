@@ -1,4 +1,5 @@
 import dataclasses
+import gc
 import io
 import json
 import xml.etree.ElementTree as ET
@@ -7,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.lines import Line2D
 
 from engine.artifacts.picture import Picture
 from engine.artifacts.plot import draw_png, draw_svgs
@@ -60,6 +62,25 @@ def test_the_same_plot_from_the_files(tmp_path: Path) -> None:
     again = io.BytesIO()
     draw_png(dataclasses.replace(read, strategy=Picture.of(result).strategy), again)
     assert again.getvalue() == (tmp_path / "run/plot.png").read_bytes()
+
+
+def test_nothing_waits_to_be_collected(tmp_path: Path) -> None:
+    """What was drawn goes at once: no curve of a run waits for the collector."""
+
+    def curves() -> int:
+        lines = [each for each in gc.get_objects() if isinstance(each, Line2D)]
+        return sum(np.size(line.get_xdata()) > 100 for line in lines)  # others are ticks
+
+    _, read = both(tmp_path / "run", validation=TESTS, plot=False)
+    gc.collect()
+    before = curves()
+    gc.disable()
+    try:
+        draw_png(read, io.BytesIO())
+        draw_svgs(read)
+        assert curves() == before
+    finally:
+        gc.enable()
 
 
 def test_the_parts_as_svg(tmp_path: Path) -> None:
