@@ -7,9 +7,7 @@ the size; n log n would be 1.08 there). With --picture it draws them as well.
 import argparse
 import json
 import math
-import statistics
 import tempfile
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,16 +43,6 @@ TESTS: dict[str, dict[str, Any]] = {
 Times = dict[str, dict[int, float]]
 
 
-def median_ms(job: Callable[[], Any], runs: int) -> float:
-    """Return the median time of a job; the first time does not count."""
-    times = []
-    for _ in range(runs + 1):
-        start = time.perf_counter()
-        job()
-        times.append((time.perf_counter() - start) * 1e3)
-    return statistics.median(times[1:])
-
-
 def bars_jobs(n_bars: int, place: Path) -> dict[str, Callable[[], Any]]:
     """Return what is done with that many bars, by name; ``place`` is an empty directory."""
     candles = peers.market(n_bars)
@@ -84,7 +72,7 @@ def growth_of_bars(runs: int) -> Times:
     for n_bars in BARS:
         with tempfile.TemporaryDirectory() as place:
             for name, job in bars_jobs(n_bars, Path(place)).items():
-                found.setdefault(name, {})[n_bars] = median_ms(job, runs)
+                found.setdefault(name, {})[n_bars] = perf_run.median_ms(job, runs)
     return found
 
 
@@ -93,12 +81,12 @@ def growth_of_replicates(runs: int) -> Times:
     found: Times = {}
     candles = validation.candles_of(N_BARS)
     with ThreadMapper(1) as mapper:
-        bare = median_ms(validation.prepared(candles, {}, mapper).execute, 5 * runs)
+        bare = perf_run.median_ms(validation.prepared(candles, {}, mapper).execute, 5 * runs)
         for name, test in TESTS.items():
             for n in REPLICATES:
                 asked = {title: {**options, "n": n} for title, options in test.items()}
                 run = validation.prepared(candles, asked, mapper)
-                found.setdefault(name, {})[n] = median_ms(run.execute, runs) - bare
+                found.setdefault(name, {})[n] = perf_run.median_ms(run.execute, runs) - bare
     return found
 
 
