@@ -92,6 +92,11 @@ def a_bit_of_everything(server: Server) -> list[bytes]:
         assert server.call("GET", "/runs", headers={"Authorization": wrong}).status == 401
     assert server.get("/health", {"Host": "evil.example", "X-Token": TOKEN}).status == 403
     assert server.get("/health", {"Origin": TOKEN}).status == 403
+    return bare_answers(server, quoted, basic)
+
+
+def bare_answers(server: Server, quoted: str, basic: str) -> list[bytes]:
+    """Return what is said to requests that hold the token where none belongs."""
     host = f"Host: 127.0.0.1:{server.port}\r\n"
     return [
         send(server, line.encode())
