@@ -22,6 +22,7 @@ from app.fault_points import FaultPoints
 from app.handlers import events as handlers
 from app.transitions import NewRun
 from app.writer import Writer
+from engine.metrics import HEADLINE
 
 Server = Any
 FAST = {"symbol": "SPX", "provider": "sample", "plot": False}
@@ -30,6 +31,7 @@ MIDDLING = FAST | {"validation": {"permutation": {"n": 4_000}}}
 RUN_ID = "ab" * 10
 WAIT_S = 30.0
 QUIET = "?heartbeat_ms=60000"
+METRICS = dict.fromkeys(HEADLINE)
 
 
 class ByHand:
@@ -62,7 +64,7 @@ class ByHand:
 
     def complete(self) -> None:
         end = transitions.complete(
-            self.run_id, self.attempt, metrics={}, validation=None, manifest_hash="d" * 64
+            self.run_id, self.attempt, metrics=METRICS, validation=None, manifest_hash="d" * 64
         )
         assert self.do(end)
 
@@ -606,6 +608,7 @@ def test_a_stream_on_a_run_that_is_trimmed(serve: Callable[..., Server]) -> None
     late = deaf_socket(server, run.path + QUIET)
     until(lambda: n_streams(server) == 1)
     run.complete()
+    assert server.get(f"/runs/{RUN_ID}").json["status"] == "completed"
     server.completed()
     until(lambda: server.get(f"/runs/{RUN_ID}").status == 404)
     raw = read_all(late)
