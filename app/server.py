@@ -37,6 +37,7 @@ from app.logs import Cleaner, start_logging
 from app.memory import FreedMemory
 from app.operations import by_path
 from app.presets import PresetService
+from app.process import all_is_imported
 from app.recovery import Reader, Recovered, recover
 from app.removal import Remover
 from app.runs import RunService
@@ -300,7 +301,9 @@ def application(services: Services) -> tornado.web.Application:
 def _load_backtests(settings: Settings) -> "Backtests":
     from app.backtests import Backtests  # noqa: PLC0415  # half a second, and not before listening
 
-    return Backtests(settings)
+    backtests = Backtests(settings)
+    all_is_imported()
+    return backtests
 
 
 def _load_reader() -> Reader:

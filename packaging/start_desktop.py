@@ -5,6 +5,10 @@ import sys
 
 if __name__ == "__main__":
     multiprocessing.freeze_support()
-    from app.frozen_start import start_desktop
+    from app.process import own_process
 
-    sys.exit(start_desktop(sys.argv[1:]))
+    with own_process():
+        from app.frozen_start import start_desktop
+
+        code = start_desktop(sys.argv[1:])
+    sys.exit(code)

@@ -291,7 +291,7 @@ def test_nothing_heavy_before_the_server_listens(tmp_path: Path, display: str) -
 import sys
 from pathlib import Path
 from app import server
-import app.__main__
+import app.cli
 from app.commands.desktop import Desktop, make_root
 from app.settings import read_settings
 def listening(*_): print(*sys.modules)
