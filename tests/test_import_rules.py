@@ -10,6 +10,7 @@ ROOT = Path(__file__).resolve().parent.parent
 STAGES = ["data", "features", "strategy", "risk", "execution", "metrics", "validation", "artifacts"]
 SHARED = {
     "errors",
+    "blocks",
     "records",
     "config",
     "registry",

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from engine.metrics.measured import blocks
+from engine.blocks import blocks
 
 if TYPE_CHECKING:
     from engine.records import Floats

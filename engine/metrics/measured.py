@@ -1,20 +1,8 @@
 """A number, or null with the reason why it is not defined."""
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Self
-
-BLOCK = 1 << 15
-
-
-def blocks(n: int, size: int = BLOCK) -> Iterator[slice]:
-    """Yield the parts of n values that stay in a processor's cache while they are worked on.
-
-    Long curves are taken in fixed parts: new arrays of their full length cost more than the sums.
-    """
-    for start in range(0, n, size):
-        yield slice(start, min(start + size, n))
 
 
 @dataclass(frozen=True, slots=True)

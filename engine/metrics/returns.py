@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from engine.metrics.measured import Measured, blocks, null
+from engine.blocks import blocks
+from engine.metrics.measured import Measured, null
 
 if TYPE_CHECKING:
     from engine.records import Floats, Integers
@@ -19,10 +20,12 @@ def per_bar_returns(equity: "Floats", initial: float) -> "Floats":
     """Return r (n,), r_t = E_t / E_{t-1} - 1 with E_{-1} the initial cash; 0 where E_{t-1} ≤ 0."""
     returns = np.empty(len(equity))
     with np.errstate(over="ignore"):  # what is infinite makes the statistics null
-        if initial > 0 and equity.min() > 0:  # the usual case, in two passes
+        if initial > 0 and equity.min() > 0:  # the usual case
             np.divide(equity[:1], initial, out=returns[:1])
-            np.divide(equity[1:], equity[:-1], out=returns[1:])
-            returns -= 1.0
+            for part in blocks(len(equity) - 1):
+                np.divide(equity[1:][part], equity[:-1][part], out=returns[1:][part])
+                returns[1:][part] -= 1.0
+            returns[:1] -= 1.0
             return returns
         before = np.concatenate([[initial], equity[:-1]])
         np.divide(equity, before, out=returns, where=before > 0)
@@ -203,6 +206,6 @@ def _returns_by(
     starts = np.searchsorted(ts, periods.astype("M8[ms]").astype(np.int64))
     stops = np.append(starts[1:], len(ts))
     traded = stops > starts
-    returns = per_bar_returns(equity[stops[traded] - 1], initial)
-    named = zip(periods[traded], returns, strict=True)
-    return {str(name): Measured(float(r)).finite().value for name, r in named}
+    returns = per_bar_returns(equity[stops[traded] - 1], initial).tolist()
+    named = zip(np.datetime_as_string(periods[traded]).tolist(), returns, strict=True)
+    return {name: r if math.isfinite(r) else None for name, r in named}

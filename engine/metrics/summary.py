@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from engine.blocks import blocks
 from engine.errors import DataError
 from engine.metrics.drawdown import drawdown_series, drawdown_statistics, max_drawdown
-from engine.metrics.measured import Measured, blocks, null
+from engine.metrics.measured import Measured, null
 from engine.metrics.returns import (
     ReturnStatistics,
     cagr,

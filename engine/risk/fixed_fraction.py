@@ -47,4 +47,4 @@ class FixedFraction:
 
     def sizes(self, view: SizingView) -> "Floats":
         """Return ``fraction`` for every bar."""
-        return np.full(len(view.signals), self.params.fraction)
+        return np.broadcast_to(np.float64(self.params.fraction), view.signals.shape)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import Field, ValidationInfo, field_validator
 
+from engine.blocks import blocks
 from engine.features import FeatureSpec
 from engine.registry import Params
 from engine.strategy.strategy import StrategyView, strategies
@@ -57,16 +58,17 @@ class DualSma:
         fast = view.features[f"sma_{self.params.fast}"]
         slow = view.features[f"sma_{self.params.slow}"]
         k = self.params.threshold_bp / 1e4
-        bound = slow * (1 + k)
-        bound *= 1 + ROUNDING
-        above = fast > bound
-        np.multiply(slow, 1 - k, out=bound)
-        bound *= 1 - ROUNDING
-        below = fast < bound
-        decided = above | below | np.isnan(fast) | np.isnan(slow)
-        signals = above.astype(np.int64)
-        if not self.params.long_only:
-            signals -= below
+        signals = np.empty(len(fast), dtype=np.int64)
+        decided = np.empty(len(fast), dtype=np.bool_)
+        for part in blocks(len(fast)):
+            above = fast[part] > slow[part] * (1 + k) * (1 + ROUNDING)
+            below = fast[part] < slow[part] * (1 - k) * (1 - ROUNDING)
+            signals[part] = above
+            if not self.params.long_only:
+                signals[part] -= below
+            np.logical_or(above, below, out=decided[part])
+            if not decided[part].all():
+                decided[part] |= np.isnan(fast[part]) | np.isnan(slow[part])
         if decided.all():  # the usual case, and a third of the time
             return signals
         bars = np.arange(len(fast))
