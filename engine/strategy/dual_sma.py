@@ -59,19 +59,20 @@ class DualSma:
         slow = view.features[f"sma_{self.params.slow}"]
         k = self.params.threshold_bp / 1e4
         signals = np.empty(len(fast), dtype=np.int64)
-        decided = np.empty(len(fast), dtype=np.bool_)
+        held = np.empty(len(fast), dtype=np.bool_)
         for part in blocks(len(fast)):
-            above = fast[part] > slow[part] * (1 + k) * (1 + ROUNDING)
-            below = fast[part] < slow[part] * (1 - k) * (1 - ROUNDING)
-            signals[part] = above
-            if not self.params.long_only:
-                signals[part] -= below
-            np.logical_or(above, below, out=decided[part])
-            if not decided[part].all():
-                decided[part] |= np.isnan(fast[part]) | np.isnan(slow[part])
-        if decided.all():  # the usual case, and a third of the time
+            quick, slowly = fast[part], slow[part]
+            upper = (slowly * (1 + k) if k else slowly) * (1 + ROUNDING)
+            lower = (slowly * (1 - k) if k else slowly) * (1 - ROUNDING)
+            above, below = quick > upper, quick < lower
+            if self.params.long_only:
+                signals[part] = above
+            else:
+                np.subtract(above.view(np.int8), below.view(np.int8), out=signals[part])
+            np.logical_and(quick <= upper, quick >= lower, out=held[part])  # false for null
+        if not held.any():  # the usual case
             return signals
         bars = np.arange(len(fast))
-        last_decided = np.maximum.accumulate(np.where(decided, bars, 0))
-        held: Integers = signals[last_decided]
-        return held
+        last_decided = np.maximum.accumulate(np.where(held, 0, bars))
+        carried: Integers = signals[last_decided]
+        return carried
