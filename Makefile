@@ -12,7 +12,7 @@ endif
 # A library of the tests' would build what nobody here uses, and cannot with today's Cython.
 export NO_SQLITE := 1
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check --no-input --root-user-action=ignore --constraint requirements.lock
-INPUTS := pyproject.toml requirements.lock setup.py engine/execution/kernel.py engine/validation/kernel.py
+INPUTS := pyproject.toml requirements.lock setup.py $(wildcard engine/*/*kernel.py)
 
 .PHONY: setup run test check contract bench bundle test-bundle clean lock system
 
@@ -51,7 +51,7 @@ test-bundle: system $(VENV)/.ready-to-test $(if $(BUNDLE),,bundle)
 
 clean:
 	rm -rf $(VENV) build dist studio.egg-info studio-runs coverage.xml .coverage .coverage.* .hypothesis
-	rm -rf .mypy_cache .pytest_cache .ruff_cache engine/*/kernel.*.so engine/*/kernel.*.pyd
+	rm -rf .mypy_cache .pytest_cache .ruff_cache engine/*/*kernel.*.so engine/*/*kernel.*.pyd
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Exact versions of everything, for every supported Python, from the ranges in pyproject.toml.

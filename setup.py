@@ -1,4 +1,4 @@
-"""Compile the two kernels where a C compiler is at hand; carry on without it where none is.
+"""Compile the kernels where a C compiler is at hand; carry on without it where none is.
 
 Everything else about the package stands in ``pyproject.toml``. ``STUDIO_KERNEL=interpreted``
 leaves them uncompiled on purpose; they give the same results to the bit, only slower.
@@ -16,8 +16,8 @@ from setuptools.errors import CompileError
 EXACT = ["/O2", "/fp:precise"] if sys.platform == "win32" else ["-O3", "-ffp-contract=off"]
 
 kernels = [
-    Extension(f"engine.{stage}.kernel", [f"engine/{stage}/kernel.py"], extra_compile_args=EXACT)
-    for stage in ("execution", "validation")
+    Extension(f"engine.{name}", [f"engine/{name.replace('.', '/')}.py"], extra_compile_args=EXACT)
+    for name in ("execution.kernel", "execution.trade_kernel", "validation.kernel")
 ]
 
 

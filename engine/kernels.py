@@ -22,7 +22,7 @@ def in_guise(kernel: ModuleType, choice: str) -> ModuleType:
     """Return an imported kernel: ``auto`` as it is, ``interpreted`` uncompiled in any case."""
     if choice == "auto" or not is_compiled(kernel):
         return kernel
-    path = Path(kernel.__file__ or "").with_name("kernel.py")
+    path = Path(kernel.__file__ or "").with_name(f"{kernel.__name__.rpartition('.')[2]}.py")
     spec = importlib.util.spec_from_file_location(f"{kernel.__name__}_interpreted", path)
     assert spec is not None
     assert spec.loader is not None

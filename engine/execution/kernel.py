@@ -376,24 +376,3 @@ def simulate(  # noqa: C901  # the order of a bar's steps is best read in one pl
                 curve.cash[t] = account.cash
             if fee != 0.0 and curve.borrow.shape[0] > 0:
                 curve.borrow[t] = fee
-
-
-def extremes(
-    low: cython.const[cython.double][::1],
-    high: cython.const[cython.double][::1],
-    start: cython.const[cython.longlong][::1],
-    stop: cython.const[cython.longlong][::1],
-    lowest: cython.double[::1],
-    highest: cython.double[::1],
-) -> None:
-    """Write the lowest low and the highest high of the bars from each start to before its stop."""
-    k: cython.Py_ssize_t
-    t: cython.Py_ssize_t
-    least: cython.double
-    most: cython.double
-    with cython.nogil:
-        for k in range(start.shape[0]):
-            least, most = low[start[k]], high[start[k]]
-            for t in range(start[k] + 1, stop[k]):
-                least, most = min(least, low[t]), max(most, high[t])
-            lowest[k], highest[k] = least, most

@@ -166,15 +166,6 @@ class BarLoop:
         writer = self.tape.writer(0)
         self._go(bars, equity.size, chunk, writer, curve, lambda _: check_cancelled(), shock)
 
-    def extremes(
-        self, candles: Candles, start: "Integers", stop: "Integers"
-    ) -> "tuple[Floats, Floats]":
-        """Return the lowest low and the highest high from each ``start`` to before its ``stop``."""
-        found = np.empty((2, len(start)))
-        arrays = (candles.low, candles.high, start, stop, *found)
-        self.kernel.extremes(*map(self._view, arrays))
-        return found[0], found[1]
-
     def _go(
         self,
         bars: Any,

@@ -48,8 +48,7 @@ def simulate(
     account = loop.run(candles, weights, (*written.values(), borrow), after_chunk)  # type: ignore[arg-type]  # three names
     _refuse_overflow(written)
     fills = _fills(taken, candles)
-    with np.errstate(over="ignore", invalid="ignore"):  # looked at next
-        trades = round_trips(fills, candles, borrow, loop.extremes)
+    trades = round_trips(fills, candles, borrow, loop.choice)
     _refuse_overflow({name: getattr(trades, name) for name in ("pnl", "return_", "mae", "mfe")})
     return Execution(
         curve=EquityCurve(**written),

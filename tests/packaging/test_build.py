@@ -30,4 +30,4 @@ def test_the_build_goes_on_without_a_compiler(
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert len(list(tmp_path.glob("engine/*/kernel.*.so"))) == compiled
+    assert len(list(tmp_path.glob("engine/*/*kernel.*.so"))) == compiled
