@@ -15,7 +15,7 @@ from engine.kernels import View, in_guise, is_compiled, kernel_choice, view_for
 from engine.records import SERIES, CancelCheck, Candles, freeze
 
 if TYPE_CHECKING:
-    from engine.records import Floats, Integers
+    from engine.records import Floats
 
 # Bars between two looks at the cancel flag: about 0.1 ms compiled, 10 ms interpreted.
 CHUNK_BARS = 16_384

@@ -221,7 +221,11 @@ def round_trips(filled: Filled, trips: Trips) -> None:
             _hold(trip, filled, n_bars)
             k = filled.bar.shape[0] - 1
             _write(
-                trip, filled, trips, n_bars - 1, 1,
+                trip,
+                filled,
+                trips,
+                n_bars - 1,
+                1,
                 (filled.close[n_bars - 1] - filled.entry_after[k]) * before,
             )
             trips.open[trips.n - 1] = 1

@@ -1,5 +1,6 @@
 """Return statistics of an equity curve: growth, volatility, ratios, moments."""
 
+import functools
 import math
 from dataclasses import dataclass
 from statistics import NormalDist
@@ -9,6 +10,7 @@ import numpy as np
 
 from engine.blocks import blocks
 from engine.metrics.measured import Measured, null
+from engine.records import freeze
 
 if TYPE_CHECKING:
     from engine.records import Floats, Integers
@@ -201,11 +203,22 @@ def calendar_returns(
 def _returns_by(
     unit: str, ts: "Integers", equity: "Floats", initial: float
 ) -> dict[str, float | None]:
-    first, last = ts[[0, -1]].astype("M8[ms]").astype(f"M8[{unit}]").astype(np.int64)
+    first, last = ts[[0, -1]].astype("M8[ms]").astype(f"M8[{unit}]").astype(np.int64).tolist()
+    names, begins = _periods(unit, first, last)
+    bounds = np.append(np.searchsorted(ts, begins), len(ts))
+    traded = np.flatnonzero(bounds[1:] > bounds[:-1])
+    returns = per_bar_returns(equity[bounds[traded + 1] - 1], initial).tolist()
+    named = zip(traded.tolist(), returns, strict=True)
+    return {names[k]: r if math.isfinite(r) else None for k, r in named}
+
+
+@functools.lru_cache(maxsize=32)
+def _periods(unit: str, first: int, last: int) -> "tuple[list[str], Integers]":
+    """Return the names of periods since 1970 and when each begins, epoch ms.
+
+    They are kept: run after run is on the same candles, and names are slow to make.
+    """
     periods = np.arange(first, last + 1).astype(f"M8[{unit}]")
-    starts = np.searchsorted(ts, periods.astype("M8[ms]").astype(np.int64))
-    stops = np.append(starts[1:], len(ts))
-    traded = stops > starts
-    returns = per_bar_returns(equity[stops[traded] - 1], initial).tolist()
-    named = zip(np.datetime_as_string(periods[traded]).tolist(), returns, strict=True)
-    return {name: r if math.isfinite(r) else None for name, r in named}
+    begins = periods.astype("M8[ms]").astype(np.int64)
+    freeze(begins)
+    return np.datetime_as_string(periods).tolist(), begins

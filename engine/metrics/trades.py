@@ -60,5 +60,7 @@ def _no_losses(n_trades: int) -> Measured:
 
 
 def _longest_run(flags: "Booleans") -> int:
-    edges = np.flatnonzero(np.diff(flags.astype(np.int8), prepend=0, append=0))
+    within = np.zeros(len(flags) + 2, dtype=np.bool_)
+    within[1:-1] = flags
+    edges = np.flatnonzero(within[1:] != within[:-1])
     return int((edges[1::2] - edges[::2]).max()) if len(edges) else 0
