@@ -17,7 +17,12 @@ EXACT = ["/O2", "/fp:precise"] if sys.platform == "win32" else ["-O3", "-ffp-con
 
 kernels = [
     Extension(f"engine.{name}", [f"engine/{name.replace('.', '/')}.py"], extra_compile_args=EXACT)
-    for name in ("execution.kernel", "execution.trade_kernel", "validation.kernel")
+    for name in (
+        "execution.kernel",
+        "execution.trade_kernel",
+        "metrics.kernel",
+        "validation.kernel",
+    )
 ]
 
 

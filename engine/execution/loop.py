@@ -42,6 +42,7 @@ TERMS = (
     "rebalance_band",
     "auto_flatten_end",
 )
+BARS = ("ts", "base", "close", "volume", "weight", "spread", "impact")
 CURVE = ("position", "cash", "equity", "borrow")
 NOTHING = np.empty(0)
 freeze(NOTHING)
@@ -176,7 +177,8 @@ class BarLoop:
         after_chunk: Callable[[int], None],
         shock: Shock | None = None,
     ) -> Any:
-        account = self.kernel.Account(self._config.initial_cash)
+        account = self.kernel.Account()
+        account.initial_cash = self._config.initial_cash
         written = self.kernel.Curve()
         for name, series in zip(CURVE, curve, strict=True):
             setattr(written, name, self._view(series))
@@ -197,7 +199,12 @@ class BarLoop:
         volume = NOTHING if joined.volume is None else joined.volume
         slippage = self._coefficients(markets)
         arrays = (joined.ts, base, joined.close, volume, weights, slippage.spread, slippage.impact)
-        return self.kernel.Bars(*map(self._view, arrays))
+        bars = self.kernel.Bars()
+        for name, series in zip(BARS, arrays, strict=True):
+            setattr(bars, name, self._view(series))
+        n = len(joined)
+        bars.n, bars.first, bars.has_volume = n, -n, len(volume) > 0
+        return bars
 
     def _coefficients(self, markets: "Markets") -> SlippageCoefficients:
         if self._model is None:

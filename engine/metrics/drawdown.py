@@ -1,41 +1,18 @@
 """Drawdowns: how far below its peak an equity curve fell, and for how long."""
 
 from dataclasses import dataclass
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from engine.blocks import blocks
+from engine.kernels import view_for
 
 if TYPE_CHECKING:
     from engine.records import Floats
 
 # Below the peak by less than this, relative, is rounding.
 NOISE = 1e-12
-PEAK_BLOCK = 1 << 12
-
-
-def drawdown_series(equity: "Floats", initial: float) -> "Floats":
-    """Return E_t / max(E_s, s ≤ t) - 1 (n,), ≤ 0; the initial cash is a peak too."""
-    drawdown = np.empty(len(equity))
-    peak = initial
-    for part in blocks(len(equity), PEAK_BLOCK):
-        values, out = equity[part], drawdown[part]
-        if values.max() <= peak:  # no new peak here: one division serves, and is the usual case
-            np.divide(values, peak, out=out)
-        else:
-            np.maximum.accumulate(values, out=out)
-            np.maximum(out, peak, out=out)
-            peak = float(out[-1])
-            np.divide(values, out, out=out)
-        out -= 1.0
-    return drawdown
-
-
-def max_drawdown(drawdown: "Floats") -> float:
-    """Return the deepest drawdown, ≤ 0; a depth within 1e-12 is 0."""
-    deepest = float(drawdown.min())
-    return deepest if deepest < -NOISE else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,25 +26,34 @@ class DrawdownStatistics:
     n_episodes: int
 
 
-def drawdown_statistics(drawdown: "Floats") -> DrawdownStatistics:
-    """Return the statistics of all episodes, one still open at the end included.
+def drawdowns(
+    equity: "Floats", initial: float, kernel: ModuleType
+) -> "tuple[Floats, DrawdownStatistics]":
+    """Return E_t / max(E_s, s ≤ t) - 1 (n,), ≤ 0, and the statistics of all episodes.
 
-    An episode is a maximal run of bars below the peak by more than 1e-12; its peak bar is the last
-    one before the run (-1 for the initial cash).
+    The initial cash is a peak too. An episode is a maximal run of bars below the peak by more than
+    1e-12; its peak bar is the last one before the run (-1 for the initial cash). One still open at
+    the end is included.
     """
-    below = np.zeros(len(drawdown) + 2, dtype=np.bool_)
-    np.less(drawdown, -NOISE, out=below[1:-1])
-    edges = np.flatnonzero(below[1:] != below[:-1])
-    starts, ends = edges[::2], edges[1::2]
-    if not len(starts):
-        return DrawdownStatistics(0.0, 0.0, 0.0, 0, 0)
-    inner = edges[:-1] if edges[-1] == len(drawdown) else edges  # reduceat takes no such index
-    depths = np.minimum.reduceat(drawdown, inner)[::2]
-    durations = np.minimum(ends, len(drawdown) - 1) - (starts - 1)
+    drawdown = np.empty(len(equity))
+    return drawdown, _episodes(equity, initial, kernel, drawdown)
+
+
+def max_drawdown(equity: "Floats", initial: float, kernel: ModuleType) -> float:
+    """Return the deepest drawdown, ≤ 0; a depth within 1e-12 is 0."""
+    return _episodes(equity, initial, kernel, np.empty(0)).max_drawdown
+
+
+def _episodes(
+    equity: "Floats", initial: float, kernel: ModuleType, drawdown: "Floats"
+) -> DrawdownStatistics:
+    view, falls = view_for(kernel), kernel.Falls()
+    kernel.drawdowns(view(equity), initial, NOISE, view(drawdown), falls)
+    n = max(1, falls.n)
     return DrawdownStatistics(
-        max_drawdown=float(depths.min()),
-        avg_drawdown=float(depths.mean()),
-        avg_duration_bars=float(durations.mean()),
-        max_duration_bars=int(durations.max()),
-        n_episodes=len(starts),
+        max_drawdown=falls.deepest,
+        avg_drawdown=falls.depths / n,
+        avg_duration_bars=falls.bars / n,
+        max_duration_bars=falls.longest,
+        n_episodes=falls.n,
     )

@@ -4,11 +4,13 @@ import functools
 import math
 from dataclasses import dataclass
 from statistics import NormalDist
-from typing import TYPE_CHECKING
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from engine.blocks import blocks
+from engine.kernels import view_for
 from engine.metrics.measured import Measured, null
 from engine.records import freeze
 
@@ -51,61 +53,41 @@ class ReturnStatistics:
     n: int
     mean_excess: float
     std: Measured
-    downside: Measured
     skewness: Measured
     kurtosis: Measured
+    downside: Measured
 
 
-def return_statistics(returns: "Floats", rf: float) -> ReturnStatistics:
+def return_statistics(returns: "Floats", rf: float, kernel: ModuleType) -> ReturnStatistics:
     """Return the statistics of ``returns`` (n,), n ≥ 1."""
-    n = len(returns)
-    with np.errstate(over="ignore", invalid="ignore"):  # what overflows is null, and says so
-        mean = _mean(returns)
-        std, skewness, kurtosis = _moments(returns, mean)
-        below = 0.0
-        for part in blocks(n):
-            excess = np.minimum(returns[part] - rf if rf else returns[part], 0.0)
-            excess *= excess
-            below += float(excess.sum())
-        downside = Measured(math.sqrt(below / n)).finite()
-    return ReturnStatistics(n, mean - rf, std, downside, skewness, kurtosis)
+    view, found, n = view_for(kernel), kernel.Moments(), len(returns)
+    kernel.moments(view(returns), rf, found)
+    downside = Measured(math.sqrt(found.below / n)).finite()
+    return ReturnStatistics(n, found.mean - rf, *_moments(found, n), downside)
 
 
-def _mean(returns: "Floats") -> float:
-    return float(returns.mean())
-
-
-def _std(returns: "Floats", squares: float) -> Measured:
-    """Return the standard deviation (ddof 1) of returns whose squared deviations add up so."""
-    if len(returns) < 2:
-        return null("fewer_than_2_bars")
-    if returns.max() == returns.min():
-        return Measured(0.0)
-    return Measured(math.sqrt(squares / (len(returns) - 1))).finite()
-
-
-def _moments(returns: "Floats", mean: float) -> tuple[Measured, Measured, Measured]:
-    n = len(returns)
-    sum2 = sum3 = sum4 = 0.0
-    for part in blocks(n):
-        deviation = returns[part] - mean
-        square = deviation * deviation
-        sum2 += float(square.sum())
-        deviation *= square
-        sum3 += float(deviation.sum())
-        square *= square
-        sum4 += float(square.sum())
-    std = _std(returns, sum2)
+def _moments(found: Any, n: int) -> tuple[Measured, Measured, Measured]:
+    """Return standard deviation, skewness and kurtosis."""
+    std = _std(n, found.least, found.most, found.sum2)
     if std.value is None:
         return std, std, std
-    m2 = sum2 / n
+    m2 = found.sum2 / n
     if std.value == 0 or m2 * m2 == 0:  # or too small to have a shape
         return std, null("zero_volatility"), null("zero_volatility")
     if not math.isfinite(m2 * m2):
         return std, null("overflow"), null("overflow")
-    skewness = sum3 / n / (m2 * math.sqrt(m2))
-    kurtosis = sum4 / n / (m2 * m2)
+    skewness = found.sum3 / n / (m2 * math.sqrt(m2))
+    kurtosis = found.sum4 / n / (m2 * m2)
     return std, Measured(skewness).finite(), Measured(kurtosis).finite()
+
+
+def _std(n: int, least: float, most: float, squares: float) -> Measured:
+    """Return the standard deviation (ddof 1) of returns whose squared deviations add up so."""
+    if n < 2:
+        return null("fewer_than_2_bars")
+    if most == least:
+        return Measured(0.0)
+    return Measured(math.sqrt(squares / (n - 1))).finite()
 
 
 def cagr(final: float, initial: float, n: int, periods: float) -> Measured:
@@ -131,13 +113,14 @@ def sharpe_per_bar(stats: ReturnStatistics) -> Measured:
 
 def sharpe_of_returns(returns: "Floats", rf: float, periods: float) -> Measured:
     """Return the annual Sharpe ratio of ``returns`` (n,) where no other moment is needed."""
-    mean = _mean(returns)
+    mean = float(returns.mean())
     squares = 0.0
     for part in blocks(len(returns)):
         deviation = returns[part] - mean
         deviation *= deviation
         squares += float(deviation.sum())
-    per_bar = _ratio(mean - rf, _std(returns, squares))
+    std = _std(len(returns), float(returns.min()), float(returns.max()), squares)
+    per_bar = _ratio(mean - rf, std)
     return per_bar if per_bar.value is None else Measured(per_bar.value * math.sqrt(periods))
 
 

@@ -2,13 +2,15 @@
 
 import math
 from collections.abc import Iterator
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from engine.blocks import blocks
 from engine.errors import DataError
-from engine.metrics.drawdown import drawdown_series, drawdown_statistics, max_drawdown
+from engine.kernels import in_guise, view_for
+from engine.metrics import kernel as imported_kernel
+from engine.metrics.drawdown import DrawdownStatistics, drawdowns, max_drawdown
 from engine.metrics.measured import Measured, null
 from engine.metrics.returns import (
     ReturnStatistics,
@@ -20,7 +22,6 @@ from engine.metrics.returns import (
     return_statistics,
     rf_per_bar,
     sharpe,
-    sharpe_of_returns,
     sharpe_per_bar,
     sortino,
 )
@@ -75,12 +76,13 @@ def measure(
 def _measure(
     candles: Candles, execution: Execution, initial_cash: float, periods: float, rf: float
 ) -> Metrics:
+    kernel = in_guise(imported_kernel, _choice(execution))
     equity = execution.curve.equity
-    stats = return_statistics(per_bar_returns(equity, initial_cash), rf)
-    drawdown = drawdown_series(equity, initial_cash)
+    stats = return_statistics(per_bar_returns(equity, initial_cash), rf, kernel)
+    drawdown, falls = drawdowns(equity, initial_cash, kernel)
     measured = {
-        **_growth(equity, drawdown, initial_cash, periods, stats),
-        **_activity(candles, execution, periods),
+        **_growth(equity, falls, initial_cash, periods, stats),
+        **_activity(candles, execution, periods, kernel),
         **_trading(execution),
         **_confidence(stats),
     }
@@ -93,7 +95,7 @@ def _measure(
     benchmark_equity = initial_cash * candles.close
     benchmark_equity /= candles.close[0]
     _refuse_overflow(drawdown=drawdown, benchmark=benchmark_equity)
-    benchmark = _benchmark(benchmark_equity, initial_cash, periods, rf)
+    benchmark = _benchmark(benchmark_equity, initial_cash, periods, rf, kernel)
     reasons |= dict(_reasons(benchmark, "benchmark."))
     monthly, yearly = calendar_returns(candles.ts, equity, initial_cash)
     return Metrics(
@@ -108,6 +110,11 @@ def _measure(
     )
 
 
+def _choice(execution: Execution) -> str:
+    """Return which guise of a kernel goes with that of the bar loop."""
+    return "interpreted" if execution.kernel == "interpreted" else "auto"
+
+
 def _refuse_overflow(**curves: "Floats") -> None:
     for name, values in curves.items():
         finite = np.isfinite(values)
@@ -120,10 +127,13 @@ def _refuse_overflow(**curves: "Floats") -> None:
 
 
 def _growth(
-    equity: "Floats", drawdown: "Floats", initial: float, periods: float, stats: ReturnStatistics
+    equity: "Floats",
+    falls: DrawdownStatistics,
+    initial: float,
+    periods: float,
+    stats: ReturnStatistics,
 ) -> dict[str, Measured]:
     n, final = len(equity), float(equity[-1])
-    falls = drawdown_statistics(drawdown)
     growth = cagr(final, initial, n, periods)
     volatility = stats.std
     if volatility.value is not None:
@@ -148,7 +158,9 @@ def _growth(
     }
 
 
-def _activity(candles: Candles, execution: Execution, periods: float) -> dict[str, Measured]:
+def _activity(
+    candles: Candles, execution: Execution, periods: float, kernel: ModuleType
+) -> dict[str, Measured]:
     fills, equity = execution.fills, execution.curve.equity
     n = len(candles)
     held = execution.curve.position
@@ -156,25 +168,17 @@ def _activity(candles: Candles, execution: Execution, periods: float) -> dict[st
     if len(at_close):  # what a bar held is what it held before a fill at its close
         held = held.copy()
         held[fills.bar[at_close]] = -fills.side[at_close] * fills.qty[at_close]
-    invested, most = 0.0, 0.0
-    for part in blocks(n):
-        gross, worth = held[part] * candles.close[part], equity[part]
-        np.abs(gross, out=gross)
-        if worth.min() > 0:
-            gross /= worth
-        else:
-            gross = np.divide(gross, worth, out=np.zeros_like(gross), where=worth > 0)
-        invested += float(gross.sum())
-        most = max(most, float(gross.max()))
+    exposure = kernel.Exposure()
+    kernel.exposure(*map(view_for(kernel), (held, candles.close, equity)), exposure)
     at_fill = equity[fills.bar]
     traded = np.divide(
         fills.qty * fills.price, at_fill, out=np.zeros(len(fills)), where=at_fill > 0
     )
     return {
         "turnover": Measured(float(traded.sum()) * periods / n),
-        "exposure": Measured(float(np.count_nonzero(held)) / n),
-        "avg_gross_exposure": Measured(invested / n),
-        "max_gross_exposure": Measured(most),
+        "exposure": Measured(exposure.n_held / n),
+        "avg_gross_exposure": Measured(exposure.total / n),
+        "max_gross_exposure": Measured(exposure.most),
     }
 
 
@@ -208,13 +212,16 @@ def _confidence(stats: ReturnStatistics) -> dict[str, Measured]:
     }
 
 
-def _benchmark(equity: "Floats", initial: float, periods: float, rf: float) -> dict[str, Measured]:
+def _benchmark(
+    equity: "Floats", initial: float, periods: float, rf: float, kernel: ModuleType
+) -> dict[str, Measured]:
     final = float(equity[-1])
+    stats = return_statistics(per_bar_returns(equity, initial), rf, kernel)
     return {
         "total_return": Measured(final / initial - 1.0),
         "cagr": cagr(final, initial, len(equity), periods),
-        "sharpe": sharpe_of_returns(per_bar_returns(equity, initial), rf, periods),
-        "max_drawdown": Measured(max_drawdown(drawdown_series(equity, initial))),
+        "sharpe": sharpe(stats, periods),
+        "max_drawdown": Measured(max_drawdown(equity, initial, kernel)),
     }
 
 

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine.metrics.drawdown import drawdown_statistics
+from engine.metrics import kernel
+from engine.metrics.drawdown import drawdowns
 from engine.pipeline import run
 from engine.records import BacktestResult
 
@@ -66,9 +67,10 @@ def test_moments(name: str) -> None:
 @pytest.mark.parametrize("name", RUNS)
 def test_episodes(name: str) -> None:
     """There are as many drawdowns as quantstats counts."""
-    assert (
-        drawdown_statistics(result(name).metrics.drawdown).n_episodes == figures(name)["episodes"]
-    )
+    found = result(name)
+    cash = found.config.execution.initial_cash
+    _, falls = drawdowns(found.execution.curve.equity, cash, kernel)
+    assert falls.n_episodes == figures(name)["episodes"]
     assert figures(name)["episodes"] > 5
 
 

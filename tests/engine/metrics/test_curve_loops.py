@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from engine.metrics.drawdown import drawdown_series, drawdown_statistics
+from engine.metrics import kernel
+from engine.metrics.drawdown import drawdowns
 from engine.metrics.returns import return_statistics, sharpe, sortino
 from engine.records import Metrics, Trades
 
@@ -53,7 +54,7 @@ def test_drawdown_episodes(equity: list[float], account: Account) -> None:
     """Depths and durations of all drawdowns are those a loop over the bars finds."""
     found = _episodes(equity, 5.0)
     values = account(equity, initial=5.0).values
-    falls = drawdown_statistics(drawdown_series(np.array(equity), 5.0))
+    _, falls = drawdowns(np.array(equity), 5.0, kernel)
     assert falls.n_episodes == len(found)
     depths = [depth for depth, _ in found]
     durations = [duration for _, duration in found]
@@ -68,7 +69,7 @@ def test_drawdown_episodes(equity: list[float], account: Account) -> None:
 def test_rounding_is_no_drawdown(fall: float, n_episodes: int, account: Account) -> None:
     """A fall of at most 1e-12 of the peak is no drawdown, and a larger one is."""
     equity = [1.0, 1.0 - fall, 1.0]
-    falls = drawdown_statistics(drawdown_series(np.array(equity), 1.0))
+    _, falls = drawdowns(np.array(equity), 1.0, kernel)
     assert falls.n_episodes == n_episodes
     assert (account(equity).values["max_drawdown"] == 0) == (n_episodes == 0)
     assert (account(equity).values["calmar"] is None) == (n_episodes == 0)
@@ -183,7 +184,7 @@ def test_moments(
     returns: list[float], rf: float, plain_statistics: Callable[..., dict[str, float | None]]
 ) -> None:
     """Volatility, ratios and moments of any returns equal plain sums."""
-    stats = return_statistics(np.array(returns), rf)
+    stats = return_statistics(np.array(returns), rf, kernel)
     want = plain_statistics(returns, rf, 365.0)
     assert stats.std.value is not None
     found = {

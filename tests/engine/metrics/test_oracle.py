@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine.metrics.drawdown import drawdown_series, drawdown_statistics
+from engine.metrics import kernel
+from engine.metrics.drawdown import drawdowns
 from engine.metrics.returns import (
     min_track_record,
     probabilistic_sharpe,
@@ -168,7 +169,7 @@ def test_hand12(
 def test_hand12_episodes(oracle_returns: Read, compounded: Compound) -> None:
     """The twelve returns fall below their peak three times, by 5.56 % on average."""
     equity = np.array(compounded(oracle_returns("hand12")))
-    falls = drawdown_statistics(drawdown_series(equity, 1.0))
+    _, falls = drawdowns(equity, 1.0, kernel)
     assert falls.n_episodes == 3
     assert falls.avg_drawdown == pytest.approx(-0.0555667, abs=5e-8)
 
@@ -206,7 +207,7 @@ def test_moments(
     """The statistics of every curve's returns equal plain sums, constant ones included."""
     returns = oracle_returns(curve)
     want = plain_statistics(returns, rf, 252.0)
-    stats = return_statistics(np.array(returns), rf)
+    stats = return_statistics(np.array(returns), rf, kernel)
     found = {
         "volatility": None if stats.std.value is None else stats.std.value * math.sqrt(252.0),
         "sharpe": sharpe(stats, 252.0).value,
