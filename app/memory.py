@@ -12,7 +12,10 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import Executor as Threads
 
-M_ARENA_MAX = -8  # of malloc.h
+# Of malloc.h: how many heaps there are; how large a block lies outside of them, in pages of its
+# own; how much may lie free at the end before it is given back.
+M_ARENA_MAX, M_MMAP_THRESHOLD, M_TRIM_THRESHOLD = -8, -3, -1
+LARGE, FREE_AT_THE_END = 128 << 10, 16 << 20
 AFTER_S = 0.5  # so at most twice a second; it takes a millisecond or two
 
 
@@ -21,12 +24,15 @@ def use_one_heap() -> None:
 
     With a heap for each thread, what one of them leaves free is of no use to another, and Arrow's
     own allocator keeps what it has had. Next to nobody waits for the one heap: small objects are
-    Python's own affair, and the compiled loops ask for no memory.
+    Python's own affair, and the compiled loops ask for no memory. Large blocks, which come and go,
+    lie outside of it: glibc would learn to put them among those that stay, and leave holes.
     """
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     mallopt = _of_glibc("mallopt")
     if mallopt is not None:
         mallopt(M_ARENA_MAX, 1)
+        mallopt(M_MMAP_THRESHOLD, LARGE)
+        mallopt(M_TRIM_THRESHOLD, FREE_AT_THE_END)
 
 
 def _of_glibc(name: str) -> Callable[..., int] | None:

@@ -60,6 +60,26 @@ start, end = (int(x, 16) for x in re.search(r"(\\w+)-(\\w+) .*\\[heap\\]", maps)
 print(len(held), sum(start <= place < end for place in held))
 """
 
+LARGE = """
+import ctypes
+import re
+import sys
+from pathlib import Path
+from app.memory import use_one_heap
+
+if sys.argv[1] == "ours":
+    use_one_heap()
+libc = ctypes.CDLL(None)
+libc.malloc.restype = ctypes.c_void_p
+libc.free.argtypes = [ctypes.c_void_p]
+for _ in range(3):
+    libc.free(libc.malloc(8 << 20))
+place = libc.malloc(1 << 20)
+maps = Path("/proc/self/maps").read_text()
+start, end = (int(x, 16) for x in re.search(r"(\\w+)-(\\w+) .*\\[heap\\]", maps).groups())
+print(start <= place < end)
+"""
+
 
 def test_holes_are_given_back() -> None:
     """Of 230 MB, half of them freed, half stay."""
@@ -112,6 +132,15 @@ def test_threads_share_the_heap() -> None:
         [sys.executable, "-c", SHARED], capture_output=True, text=True, check=True
     )
     assert done.stdout.split() == ["4000", "4000"]
+
+
+@pytest.mark.parametrize(("whose", "in_the_heap"), [("glibc's", "True"), ("ours", "False")])
+def test_large_blocks_lie_outside(whose: str, in_the_heap: str) -> None:
+    """A large block stays outside of the heap however many there were; by itself glibc learns."""
+    done = subprocess.run(
+        [sys.executable, "-c", LARGE, whose], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == [in_the_heap]
 
 
 def test_arrow_shares_the_heap() -> None:
