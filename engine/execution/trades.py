@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from engine.records import Floats
 
 WHOLE = frozenset({"entry_bar", "exit_bar", "side", "bars_held"})
+MAY_BE_UNDEFINED = frozenset({"exit_price", "return_"})
 OF_THE_TIME = {"entry_ts": "entry_bar", "exit_ts": "exit_bar"}
 
 
@@ -53,6 +54,7 @@ WRITTEN = tuple(entry.name for entry in fields(Trades) if entry.name not in OF_T
 
 
 def _room(name: str, n: int) -> Any:
-    if name == "open":
-        return np.empty(n, dtype=np.uint8)
-    return np.empty(n, dtype=np.int64) if name in WHOLE else np.full(n, np.nan)
+    if name in MAY_BE_UNDEFINED:
+        return np.full(n, np.nan)
+    kind = np.uint8 if name == "open" else np.int64 if name in WHOLE else np.float64
+    return np.empty(n, dtype=kind)

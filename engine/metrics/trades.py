@@ -22,7 +22,7 @@ def trade_statistics(pnl: "Floats", bars_held: "Integers") -> dict[str, Measured
     stats = {
         "trade_count": Measured(n),
         "win_rate": Measured(len(wins) / n) if n else null("no_trades"),
-        "payoff_ratio": _payoff(wins, losses, n),
+        "payoff_ratio": _payoff(gross_win, len(wins), gross_loss, len(losses), n),
         "profit_factor": Measured(gross_win / gross_loss) if len(losses) else _no_losses(n),
         "longest_win_streak": Measured(_longest_run(pnl > 0)),
         "longest_loss_streak": Measured(_longest_run(pnl < 0)),
@@ -31,10 +31,10 @@ def trade_statistics(pnl: "Floats", bars_held: "Integers") -> dict[str, Measured
         nothing = ("expectancy", "best_trade", "worst_trade", "avg_bars_held")
         return stats | dict.fromkeys(nothing, null("no_trades"))
     return stats | {
-        "expectancy": Measured(float(pnl.mean())),
+        "expectancy": Measured(float(pnl.sum()) / n),
         "best_trade": Measured(float(pnl.max())),
         "worst_trade": Measured(float(pnl.min())),
-        "avg_bars_held": Measured(float(bars_held.mean())),
+        "avg_bars_held": Measured(int(bars_held.sum()) / n),
     }
 
 
@@ -49,10 +49,10 @@ def side_statistics(trades: Trades, side: int) -> dict[str, Measured]:
     }
 
 
-def _payoff(wins: "Floats", losses: "Floats", n_trades: int) -> Measured:
-    if not n_trades or not len(wins) or not len(losses):
-        return null("no_trades" if not n_trades else "no_losses" if len(wins) else "no_wins")
-    return Measured(float(wins.mean()) / float(-losses.mean()))
+def _payoff(gross_win: float, n_wins: int, gross_loss: float, n_losses: int, n: int) -> Measured:
+    if not n_wins or not n_losses:
+        return null("no_trades" if not n else "no_losses" if n_wins else "no_wins")
+    return Measured((gross_win / n_wins) / (gross_loss / n_losses))
 
 
 def _no_losses(n_trades: int) -> Measured:
