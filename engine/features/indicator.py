@@ -120,16 +120,17 @@ def compute_features(
         its series are not one number a bar.
     """
     columns: dict[str, Floats] = {}
-    computed: set[tuple[str, str, str | None]] = set()
+    computed: set[tuple[str, tuple[str, str, str | None]]] = set()
     for feature in features:
         check_cancelled()
-        if feature.key in computed:
+        asked = (feature.column, feature.key)
+        if asked in computed:
             continue
-        computed.add(feature.key)
+        computed.add(asked)
         if cache is None:
             new = _shifted(feature, inputs)
         else:
-            key = (digest, inputs.periods_per_year, feature.column, feature.key)
+            key = (digest, inputs.periods_per_year, *asked)
             make = functools.partial(_shifted, feature, inputs)
             new = cache.get_or_make(key, make, _size)
         clash = sorted(new.keys() & {*columns, "ts"})

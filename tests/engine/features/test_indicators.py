@@ -102,6 +102,29 @@ def test_other_columns_of_one_indicator() -> None:
     assert len(make_plan({"symbol": "X", "indicators": listed}).kept) == 2
 
 
+@pytest.mark.parametrize(
+    ("name", "default", "outputs"),
+    [
+        ("sma", {"timeperiod": 30}, {"sma", "sma_30"}),
+        (
+            "bbands",
+            {"timeperiod": 20},
+            {f"{own}_{band}band" for own in ("bbands", "bbands_20") for band in ("upper", "middle", "lower")},
+        ),
+    ],
+)  # fmt: skip
+def test_a_default_written_out(
+    name: str, default: dict[str, object], outputs: set[str], walk: Walk
+) -> None:
+    """An indicator with its default written out stands beside the one without, each once."""
+    listed = [FeatureSpec(name), FeatureSpec(name, default), FeatureSpec(name)]
+    features = [build_feature(spec, "strategy") for spec in listed]
+    columns = compute_features(features, IndicatorInput(walk(60), P), lambda: None)
+    assert columns.keys() == outputs
+    for title, column in _columns(walk(60), name, default).items():
+        assert np.array_equal(columns[title], column, equal_nan=True)
+
+
 @pytest.mark.parametrize("name", [name for name in talib.get_functions() if name != "MAVP"])
 def test_defaults(name: str) -> None:
     """Every TA-Lib function is there under its lower-case name, with TA-Lib's own defaults."""
