@@ -8,7 +8,7 @@ import numpy as np
 from engine.config import DAY_MS, TIMEFRAME_MS
 from engine.data.cells import RANGE_TOLERANCE, bad_cell
 from engine.data.raw import PRICES, FileLimits, RawTable
-from engine.data.timestamps import ParsedTimes, parse_times
+from engine.data.timestamps import ParsedTimes, median_step, parse_times
 from engine.errors import DataError
 from engine.records import ArrayRecord, Candles
 from engine.wording import counted, noun
@@ -214,8 +214,7 @@ def _timeframe(name: str, ts: "Integers", asked: str | None) -> str:
         if asked is None:
             raise DataError(f"{name}: one bar does not tell its timeframe; give it")
         return asked
-    steps = np.sort(np.diff(ts))
-    step = int(steps[(len(steps) - 1) // 2])
+    step = median_step(ts)
     told = next((title for title, length in TIMEFRAME_MS.items() if length == step), None)
     if asked is None and told is not None:
         return told

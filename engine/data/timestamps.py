@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from engine.config import DAY_MS, MAX_TIME_MS, MIN_TIME_MS
-from engine.data.columns import as_numpy
+from engine.config import DAY_MS, MAX_TIME_MS, MIN_TIME_MS, TIMEFRAME_MS
+from engine.data.columns import as_numpy, is_null
 from engine.data.raw import NumericTimes
 from engine.data.zones import zone
 from engine.errors import DataError
@@ -28,12 +28,18 @@ COMPACT_CLOCK = (
     r"(?:[T ]+(?P<hour>\d{1,2}):?(?P<minute>\d{2})"
     r"(?::?(?P<second>\d{2})(?:\.(?P<part>\d{1,9}))?)?)?"
 )
-COMPACT = r"^(?P<a>\d{4})(?P<b>\d{2})(?P<c>\d{2})" + COMPACT_CLOCK + OFFSET + "$"
+COMPACT_DAY = r"^(?P<a>\d{4})(?P<b>0[1-9]|1[0-2])(?P<c>0[1-9]|[12]\d|3[01])"
+COMPACT = COMPACT_DAY + COMPACT_CLOCK + OFFSET + "$"
 MONTH, NO_MONTH = r"(?:0?\d|1[0-2])", r"(?:1[3-9]|[2-9]\d)"
 DAY_FIRST, DAY_SECOND = rf"^{NO_MONTH}[-/.]{MONTH}[-/.]", rf"^{MONTH}[-/.]{NO_MONTH}[-/.]"
-EPOCH = r"^(?P<epoch>-?\d{9,19})(?:\.0*)?$"
-# An epoch's unit by its size: 1e11 s is the year 5138, 1e11 ms is 1973. Above all it is ns.
-EPOCH_UNITS = ((10**11, 1000, 1), (10**14, 1, 1), (10**17, 1, 1000))
+# Below 9e18, so that each fits int64. One of fewer than nine digits is near 1970, or no time.
+WHOLE = r"^(?P<whole>-?(?:\d{1,18}|[1-8]\d{18}))(?:\.0*)?$"
+EPOCH = WHOLE.replace("1,18", "9,18")
+NINE_DIGITS = 10**8
+# s, ms, µs and ns: the size that an epoch stays below, and what makes it ms. 1e11 s is the year
+# 5138, 1e11 ms is 1973.
+EPOCH_UNITS = ((10**11, 1000, 1), (10**14, 1, 1), (10**17, 1, 1000), (10**19, 1, 1_000_000))
+DAILY_SECONDS = (86_400, 604_800)
 LAYOUTS = (YEAR_FIRST, YEAR_LAST, COMPACT, EPOCH)
 PIECE_ROWS = 65_536
 
@@ -80,7 +86,7 @@ def parse_times(
         return _parse_with_format(pc.utf8_trim_whitespace(times), timezone, date_format)
     layout, read = _layout_of_most(times)
     if layout == EPOCH:
-        return ParsedTimes(_from_epoch(times, read), ~read)
+        return _from_epochs(times)
     month_first = layout == YEAR_LAST and _month_first(times, read)
     parts = [
         _from_parts(
@@ -117,10 +123,17 @@ def _layout_of_most(times: pa.Array) -> "tuple[str, Booleans]":
             best, read = layout, found
         if read.all():
             break
+    if not read.all():
+        values, numbers = _whole(times)
+        if numbers.sum() > read.sum() and median_step(values[numbers]) in DAILY_SECONDS:
+            best, read = EPOCH, numbers
     if not best:
         shown = next((value.as_py() for value in times if value.is_valid), "").strip()
+        why = ""
+        if re.match(WHOLE, shown):
+            why = ": numbers below nine digits are epochs only as seconds a day or a week apart"
         message = (
-            f"the time column is in no known layout (such as {shown[:30]!r}); give date_format"
+            f"the time column is in no known layout (such as {shown[:30]!r}{why}); give date_format"
         )
         raise DataError(message)
     return best, read
@@ -133,18 +146,46 @@ def _group(parts: pa.Array, name: str) -> "Integers":
     return values
 
 
-def _from_epoch(times: pa.Array, read: "Booleans") -> "Integers":
-    digits = (pc.struct_field(pc.extract_regex(piece, EPOCH), "epoch") for piece in _pieces(times))
-    try:
-        values: Integers = np.concatenate([as_numpy(piece.cast(pa.int64())) for piece in digits])
-    except pa.ArrowInvalid:
-        message = "the time column holds numbers too large for any epoch unit"
-        raise DataError(message) from None
-    largest = max(int(values[read].max()), -int(values[read].min()))
-    for bound, factor, divisor in EPOCH_UNITS:
-        if largest < bound:
-            return values * factor // divisor
-    return values // 1_000_000
+def _from_epochs(times: pa.Array) -> ParsedTimes:
+    """Return the times of whole numbers.
+
+    Beside long ones a short one is a time only within about a year of them: elsewhere 0 or -1
+    stands for none.
+    """
+    values, read = _whole(times)
+    factor, divisor = _epoch_unit(values[read])
+    ts = values * factor // divisor
+    long = np.abs(values) >= NINE_DIGITS
+    near_ms = NINE_DIGITS * factor // divisor + 366 * DAY_MS
+    if long.any() and np.abs(ts[long]).min() > near_ms:
+        read = long
+    return ParsedTimes(ts, ~read)
+
+
+def _whole(times: pa.Array) -> "tuple[Integers, Booleans]":
+    """Return whole numbers (n,), 0 where there is none, and where there is one."""
+    found = [pc.struct_field(pc.extract_regex(piece, WHOLE), "whole") for piece in _pieces(times)]
+    values: Integers = np.concatenate([as_numpy(piece.cast(pa.int64())) for piece in found])
+    return values, np.concatenate([~is_null(piece) for piece in found])
+
+
+def _epoch_unit(values: "Integers") -> tuple[int, int]:
+    """Return by what epochs (n,) are multiplied and divided to be ms.
+
+    The largest tells the unit, but near 1970 a finer one is as small: there it is the first in
+    which most bars are a timeframe apart.
+    """
+    largest, step = max(int(values.max()), -int(values.min())), median_step(values)
+    units = [(factor, divisor) for bound, factor, divisor in EPOCH_UNITS if largest < bound]
+    told = (unit for unit in units if step * unit[0] / unit[1] in TIMEFRAME_MS.values())
+    return next(told, units[0])
+
+
+def median_step(times: "Integers") -> int:
+    """Return the (lower) median step between different times (n,), 0 where there is none."""
+    steps = np.diff(np.sort(times))
+    steps = np.sort(steps[steps > 0])
+    return int(steps[(len(steps) - 1) // 2]) if len(steps) else 0
 
 
 def _from_parts(

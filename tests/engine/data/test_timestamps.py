@@ -89,6 +89,84 @@ def test_epochs_before_1970(read: Read, csv_text: Text) -> None:
 
 
 @pytest.mark.parametrize(
+    ("texts", "first", "step", "timeframe"),
+    [
+        # 99_964_800 s is 1973-03-03, and 100_051_200 s the day after.
+        (["99964800", "100051200", "100137600"], datetime(1973, 3, 3, tzinfo=UTC), 86_400, "1d"),
+        (["-100051200", "-99964800.0", "-99878400"], datetime(1966, 10, 31, tzinfo=UTC), 86_400, "1d"),
+        (["99997200", "100000800", "100004400"], datetime(1973, 3, 3, 9, tzinfo=UTC), 3_600, "1h"),
+        (["-172800000", "-86400000", "0", "86400000", "172800000"], datetime(1969, 12, 30, tzinfo=UTC), 86_400, "1d"),
+        (["-604800000", "0", "604800000"], datetime(1969, 12, 25, tzinfo=UTC), 604_800, "1w"),
+        (["-86400000000", "0", "86400000000"], datetime(1969, 12, 31, tzinfo=UTC), 86_400, "1d"),
+        (["-3600000000000", "0", "3600000000000"], datetime(1969, 12, 31, 23, tzinfo=UTC), 3_600, "1h"),
+        # 1970-01-01, 1971-01-01 (as a date it would be of the month 53), 1972-12-31.
+        (["0", "86400", "172800"], EPOCH, 86_400, "1d"),
+        (["31536000", "31622400", "31708800"], datetime(1971, 1, 1, tzinfo=UTC), 86_400, "1d"),
+        (["94608000", "95212800"], datetime(1972, 12, 31, tzinfo=UTC), 604_800, "1w"),
+    ],
+)  # fmt: skip
+def test_epochs_near_1970(
+    texts: list[str], first: datetime, step: int, timeframe: str, read: Read, csv_text: Text
+) -> None:
+    """Epochs near 1970 have few digits, and are read beside longer ones or as daily seconds."""
+    want = [_ms(first) + step * 1000 * i for i in range(len(texts))]
+    assert read(csv_text(texts), timeframe=timeframe).candles.ts.tolist() == want
+
+
+@pytest.mark.parametrize("factor", [1, 1000, 1_000_000], ids=["ms", "us", "ns"])
+@pytest.mark.parametrize(("year", "month"), [(1966, 12), (1970, 1), (1970, 2), (1973, 2)])
+@pytest.mark.parametrize("timeframe", ["1h", "1d"])
+def test_the_unit_near_1970(
+    factor: int, year: int, month: int, timeframe: str, read: Read, csv_text: Text
+) -> None:
+    """Where ms, µs and ns are no larger than a coarser unit, the step between bars tells them."""
+    step = {"1h": 3_600_000, "1d": 86_400_000}[timeframe]
+    want = [_ms(datetime(year, month, 10, tzinfo=UTC)) + step * i for i in range(4)]
+    texts = [str(ms * factor) for ms in want]
+    assert read(csv_text(texts), timeframe=timeframe).candles.ts.tolist() == want
+
+
+@pytest.mark.parametrize("factor", [1, 1000, 1_000_000, 1_000_000_000], ids=["s", "ms", "us", "ns"])
+@pytest.mark.parametrize("cell", ["0", "-1", "20200108", "9" * 19])
+def test_no_time_among_epochs(cell: str, factor: int, read: Read, csv_text: Text) -> None:
+    """A short number among today's epochs is no bar of 1970 but a fault of its row."""
+    texts = [str(_ms(day) // 1000 * factor) for day in DAILY]
+    texts[2] = cell
+    with pytest.raises(DataError, match=r"cannot be read \(1 row, first 3\): time '"):
+        read(csv_text(texts))
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ["1", "2", "3", "4"],
+        ["0", "3600", "7200", "10800"],  # seconds of a session as well as hours of 1970
+        ["43836", "43837", "43838", "43839"],  # days as a spreadsheet counts them
+        ["20203110", "20203111", "20203112"],
+        ["93000", "93100", "93200", "93300"],
+        ["86400"],
+    ],
+)
+def test_small_numbers(texts: list[str], read: Read, csv_text: Text) -> None:
+    """Numbers that may well be no epochs are refused in words that say which ones are read."""
+    with pytest.raises(DataError) as caught:
+        read(csv_text(texts), timeframe="1h")
+    assert str(caught.value) == (
+        f"X.csv: the time column is in no known layout (such as '{texts[0]}': numbers below nine "
+        "digits are epochs only as seconds a day or a week apart); give date_format"
+    )
+
+
+@pytest.mark.parametrize("cell", ["2020", "0", "20201301", "9" * 19])
+def test_no_time_among_days(cell: str, read: Read, csv_text: Text) -> None:
+    """A number among days without separators is a fault of its row, the days no epochs."""
+    texts = [f"{day:%Y%m%d}" for day in DAILY]
+    texts[4] = cell
+    with pytest.raises(DataError, match=r"cannot be read \(1 row, first 5\)"):
+        read(csv_text(texts))
+
+
+@pytest.mark.parametrize(
     ("offset", "hours"),
     [("Z", 0), ("+00:00", 0), ("+02:00", 2), ("-05:00", -5), ("+0530", 5.5), ("-03", -3)],
 )
