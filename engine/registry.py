@@ -13,6 +13,7 @@ from engine.wording import pattern_in_words
 T = TypeVar("T")
 Entry = tuple[Callable[[Any], T], "type[Params]"]
 MAX_INTEGER = 2**53 - 1
+MAX_NESTING = 64
 UNKNOWN_FIELD = "unknown field"
 
 
@@ -26,14 +27,23 @@ class Strict(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _fold_negative_zero(cls, raw: object) -> object:
-        # -0.0 and 0 mean the same and must hash the same.
-        if not isinstance(raw, Mapping):
-            return raw
-        return {key: 0.0 if _is_zero(value) else value for key, value in raw.items()}
+        # -0.0 and 0 mean the same, hash the same, and must be the same bytes.
+        return _folded(raw)
 
 
-def _is_zero(value: object) -> bool:
-    return isinstance(value, float) and value == 0.0
+def _folded(value: object, depth: int = 0) -> object:
+    """Return ``value`` with 0.0 for every -0.0 in it."""
+    if isinstance(value, float):
+        return 0.0 if value == 0.0 else value
+    if not isinstance(value, Mapping | list | tuple):
+        return value
+    if depth > MAX_NESTING:
+        message = "a value is nested too deeply"
+        raise ValueError(message)
+    if isinstance(value, Mapping):
+        return {key: _folded(item, depth + 1) for key, item in value.items()}
+    items = [_folded(item, depth + 1) for item in value]
+    return items if isinstance(value, list) else tuple(items)
 
 
 class Params(Strict):

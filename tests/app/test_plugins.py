@@ -8,6 +8,7 @@ import pytest
 
 from engine.artifacts import summary_document
 from engine.errors import ConfigError, PluginError
+from engine.identity import json_bytes
 from engine.pipeline import run
 from engine.plan import make_plan
 from engine.plugins import REGISTRIES, Plugin, load_plugins
@@ -283,6 +284,16 @@ def test_a_strategy_that_reads_an_unknown_feature(load: Callable[[str], Plugin])
     load("from engine.features import FeatureSpec\n" + source)
     with pytest.raises(ConfigError, match="unknown indicator 'smaa'; did you mean 'sma'"):
         make_plan(SAMPLE | {"strategy": {"name": "mine"}})
+
+
+def test_values_inside_parameters(load: Callable[[str], Plugin]) -> None:
+    """A negative zero in a list is 0 too, so that runs of one hash have one text."""
+    params = "class Levels(Params):\n    levels: list[float] = []\n\n@strategies"
+    source = STRATEGY.replace("@strategies", params).replace('"mine", Params', '"mine", Levels')
+    load(source.replace("BODY", "1"))
+    chosen = [{"name": "mine", "params": {"levels": [zero, 1.0]}} for zero in (0.0, -0.0)]
+    texts = [json_bytes(make_plan(SAMPLE | {"strategy": x}).config.to_json()) for x in chosen]
+    assert texts[0] == texts[1]
 
 
 def test_a_faulty_constructor_is_the_plugins(load: Callable[[str], Plugin]) -> None:
