@@ -2,6 +2,7 @@
 
 import difflib
 import functools
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, ClassVar, Generic, TypeVar, get_args
 
@@ -44,6 +45,21 @@ def _folded(value: object, depth: int = 0) -> object:
         return {key: _folded(item, depth + 1) for key, item in value.items()}
     items = [_folded(item, depth + 1) for item in value]
     return items if isinstance(value, list) else tuple(items)
+
+
+def _beyond_json(value: object, place: str) -> Iterator[Fault]:
+    """Yield the numbers in ``value`` that have no one text in JSON, by where they stand."""
+    if isinstance(value, int) and abs(value) > MAX_INTEGER:
+        yield Fault(place, f"should be an integer from -{MAX_INTEGER} to {MAX_INTEGER}")
+    if isinstance(value, float) and not math.isfinite(value):
+        yield Fault(place, "should be a finite number")
+    items: Iterable[tuple[object, object]] = ()
+    if isinstance(value, Mapping):
+        items = value.items()
+    elif isinstance(value, list | tuple):
+        items = enumerate(value)
+    for key, item in items:
+        yield from _beyond_json(item, f"{place}.{key}")
 
 
 class Params(Strict):
@@ -128,9 +144,13 @@ class Registry(Generic[T]):
         """
         model = self.params_model(name)
         try:
-            return model.model_validate(raw_params)
+            params = model.model_validate(raw_params)
         except ValidationError as error:
             raise ConfigError(faults_of(error, model, field)) from None
+        faults = list(_beyond_json(params.model_dump(), field))
+        if faults:
+            raise ConfigError(faults)
+        return params
 
     def describe(self, name: str, params: Mapping[str, object]) -> str:
         """Return a component in words, its parameters in the order of their model."""
