@@ -124,7 +124,7 @@ def normalize(
         high=columns["high"],
         low=columns["low"],
         close=columns["close"],
-        volume=columns.get("volume"),
+        volume=columns["volume"] + 0.0 if "volume" in columns else None,  # never -0: other bytes
         vwap=columns.get("vwap"),
         timezone=options.timezone,
     )

@@ -125,6 +125,8 @@ SPELLINGS = {
     + "".join(f"{d},{p},{p},{p},{p},{v}\n" for d, p, v in reversed(ROWS)),
     "other_numbers": "Date,Open,High,Low,Close,Volume\n"
     + "".join(f"{d},{p:.9e},{p:.12f},+{p},{p}000,{v}.0\n" for d, p, v in ROWS),
+    "negative_zero": "Date,Open,High,Low,Close,Volume\n"
+    + "".join(f"{d},{p},{p},{p},{p},{v or '-0'}\n" for d, p, v in ROWS),
     "american_dates": "Date,Open,High,Low,Close,Volume\n"
     + "".join(f"1/{d[-2:]}/2020,{p},{p},{p},{p},{v}\n" for d, p, v in ROWS),
     "with_offset": "Date,Open,High,Low,Close,Volume\n"
