@@ -263,10 +263,10 @@ class RunConfig(Strict):
 
     @field_validator("end")
     @classmethod
-    def _end_after_start(cls, end: int | None, info: ValidationInfo) -> int | None:
+    def _end_not_before_start(cls, end: int | None, info: ValidationInfo) -> int | None:
         start = info.data.get("start")
-        if end is not None and start is not None and end <= start:
-            message = "must be later than start"
+        if end is not None and start is not None and end < start:
+            message = "must not be before start"
             raise ValueError(message)
         return end
 

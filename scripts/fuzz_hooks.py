@@ -28,7 +28,7 @@ COMPONENTS = ("strategy", "risk", "execution.slippage_model")
 
 # Code, field and message (of each fault that the refusal lists), and why it is right to refuse.
 MEANT: tuple[tuple[str, str, str], ...] = (
-    ("INVALID_QUERY|INVALID_PARAM", r"end: must be later than start", "two fields decide"),
+    ("INVALID_QUERY|INVALID_PARAM", r"end: must not be before start", "two fields decide"),
     ("INVALID_QUERY|INVALID_PARAM", r"(start|end): '\d{4}-02-29.*", "a leap day in no leap year"),
     ("INVALID_PARAM", r"strategy\.params\.slow: must be greater than fast .*", "two fields decide"),
     ("INVALID_PARAM", r"risk\.params\.fraction: must be at most max_lev.*", "two fields decide"),

@@ -47,6 +47,7 @@ def _file(n: int, cells: str = "2,3,1,2,10", header: str = "Volume") -> str:
         ({"start": MONDAY_MS + DAY_MS, "end": MONDAY_MS + 2 * DAY_MS}, range(1, 3)),
         ({"start": "1990-01-01", "end": "2030-01-01"}, range(10)),
         ({"start": "2020-01-15", "end": "2020-01-15"}, range(9, 10)),
+        ({"start": MONDAY_MS + DAY_MS, "end": MONDAY_MS + DAY_MS}, range(1, 2)),
     ],
 )
 def test_slice(span: dict[str, Any], kept: range, load_file: Load) -> None:
