@@ -109,7 +109,7 @@ class BlockBootstrap:
             "sharpe": sharpe,
             "total_return": self._total_return(subject, returns, figures[:, 2], reason),
             "max_drawdown": _max_drawdown(subject, figures[:, 3], reason),
-            "replicates": spread(ratios),
+            "replicates": spread(ratios, sharpe["reason"]),
             "histogram": histogram(ratios),
         }
         return ValidationReport(document, {"sharpe_interval": sharpe["studentized"]})

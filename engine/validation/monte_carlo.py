@@ -88,6 +88,7 @@ class MonteCarlo:
         returns = figures[:, 0][~np.isnan(figures[:, 0])]
         ratios = figures[:, 1][~np.isnan(figures[:, 1])]
         breakeven = self._breakeven(subject, task, replicates.check_cancelled)
+        undefined = subject.metrics.reasons
         document = {
             "method": "log-normal noise of mean 1 on the slippage of every fill",
             "null": NULL,
@@ -98,8 +99,8 @@ class MonteCarlo:
             "base_slippage_bps": self._base_bps(subject, shock),
             "reason": reason,
             "undefined": int(np.count_nonzero(np.isnan(figures[:, 1]))),
-            "total_return": spread(returns, reason),
-            "sharpe": spread(ratios, reason),
+            "total_return": spread(returns, reason or undefined.get("total_return")),
+            "sharpe": spread(ratios, reason or undefined.get("sharpe")),
             "probability_of_loss": float((returns < 0).mean()) if len(returns) else None,
             "cost_grid": None
             if shock is None

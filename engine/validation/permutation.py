@@ -221,7 +221,7 @@ class Permutation:
             "p_value_error": None if p.value is None else p_value_error(p.value, self.params.n),
             "reason": p.reason,
             "undefined": int(np.count_nonzero(np.isnan(values))),
-            "replicates": spread(counted),
+            "replicates": spread(counted, p.reason),
             "histogram": histogram(counted),
         }
         if self.params.method == "shift":

@@ -164,6 +164,11 @@ def spread(of: Any) -> set[Any]:
     return {of[name] for name in ("mean", "p5", "p50", "p95")}
 
 
+def assert_none(of: Any, reason: str) -> None:
+    """Check that a summary of replicates has no figure, and says why."""
+    assert (spread(of), of["reason"]) == ({None}, reason)
+
+
 def assert_no_sharpe(document: Any, reason: str) -> None:
     """Check that a bootstrap gives no interval for the Sharpe ratio."""
     sharpe = document["sharpe"]
@@ -177,11 +182,14 @@ def test_without_a_trade(case: str, backtest: Backtest, candles: Make) -> None:
     result, of = run_case(case, backtest, candles)
     assert len(result.execution.fills) == 0
     assert of["permutation"]["reason"] == "no_timing"
+    assert_none(of["permutation"]["replicates"], "no_timing")
     assert_no_sharpe(of["block_bootstrap"], "zero_volatility")
+    assert_none(of["block_bootstrap"]["replicates"], "zero_volatility")
     assert of["block_bootstrap"]["total_return"]["interval"] == [0.0, 0.0]
     assert of["block_bootstrap"]["max_drawdown"]["band"] == [0.0, 0.0, 0.0]
     noise = of["monte_carlo"]
     assert spread(noise["total_return"]) == {0.0}
+    assert_none(noise["sharpe"], "zero_volatility")
     assert (noise["probability_of_loss"], noise["undefined"]) == (0.0, 7)
     assert [row["total_return"] for row in noise["cost_grid"]] == [0.0] * 5
     assert noise["breakeven_reason"] == "no_trades"
@@ -195,7 +203,8 @@ def test_without_slippage_there_is_no_noise(backtest: Backtest, candles: Make) -
     noise = of["monte_carlo"]
     assert noise["reason"] == "no_slippage"
     assert noise["cost_grid"] is None
-    assert spread(noise["total_return"]) == {None}
+    assert_none(noise["total_return"], "no_slippage")
+    assert_none(noise["sharpe"], "no_slippage")
 
 
 def test_one_trade(backtest: Backtest, candles: Make) -> None:
@@ -254,6 +263,7 @@ def test_a_block_longer_than_the_sample(scheme: str, backtest: Backtest, candles
     within, beyond = documents
     assert within["reason"] is None
     assert_no_sharpe(beyond, "block_longer_than_sample")
+    assert_none(beyond["replicates"], "block_longer_than_sample")
     for name, interval in (("total_return", "interval"), ("max_drawdown", "band")):
         assert within[name][interval] is not None
         assert beyond[name][interval] is None
@@ -283,6 +293,7 @@ def test_no_volume_holds_up_every_fill(backtest: Backtest, candles: Make) -> Non
     result, of = run_case("no volume", backtest, candles)
     assert len(set(result.weights.tolist())) > 1
     assert of["permutation"]["reason"] == "no_trades"
+    assert_none(of["permutation"]["replicates"], "no_trades")
     assert of["monte_carlo"]["breakeven_reason"] == "no_trades"
     assert_no_sharpe(of["block_bootstrap"], "zero_volatility")
 
@@ -312,6 +323,7 @@ def test_a_handful_of_bars(case: str, backtest: Backtest, candles: Make) -> None
     if n == 1:
         assert noise["breakeven_reason"] == "no_trades"
         assert_no_sharpe(resampled, "too_few_bars")
+        assert_none(resampled["replicates"], "too_few_bars")
         assert resampled["max_drawdown"]["reason"] == "too_few_bars"
         assert resampled["total_return"]["reason"] == "too_few_bars"
     elif bars.close[-1] < bars.open[1]:
