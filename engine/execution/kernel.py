@@ -221,7 +221,7 @@ def _trade(
         account.n_exceeding_volume += fabs(quantity) > bars.volume[t]
         ratio = min(fabs(quantity) / bars.volume[t], 1.0)
     moved = moved + bars.impact[t] * ratio
-    price = base * (1.0 + side * moved) * (1.0 + side * terms.slippage_bps / 1e4)
+    price = max(0.0, base * (1.0 + side * moved) * (1.0 + side * terms.slippage_bps / 1e4))
     if terms.shock.active:
         moved = terms.shock.flat + terms.shock.multiple * fabs(price / base - 1.0)
         if terms.shock.noise.shape[0] > 0:

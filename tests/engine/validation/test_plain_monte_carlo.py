@@ -33,6 +33,14 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
         {"execution": {"slippage_model": {"name": "participation_rate"}, "commission_bps": 3, "zero_volume": "fill"}},
         {"sigma": 0.2},
     ),
+    "sold for nothing": (
+        {},
+        {
+            "execution": {"slippage_model": {"name": "participation_rate", "params": {"participation_pct": 2.0}}, "initial_cash": 1e9},
+            "risk": {"name": "fixed_fraction", "params": {"fraction": 0.05}},
+        },
+        {"sigma": 1.0},
+    ),
     "noise alone": (
         {"vwap": True},
         {"execution": {"commission_per_share": 0.001, "fill_price": "vwap_next"}},
