@@ -30,13 +30,13 @@ from typing import Any
 
 from scripts import soak_samples
 from scripts.crash import LIVE, WAIT_S, Campaign, Server
-from scripts.soak_visits import ACTIONS, Shared, Visitor, cached_features
+from scripts.soak_visits import ACTIONS, Shared, Visitor, chart
 
 MINUTES, WARM_MINUTES = 45.0, 10.0
 RETENTION, VISITORS = 25, 3
-# Imports whose features are more than the cache holds, of the sizes that come later as well: where
-# large ones made room for small ones, the heap would need half an hour to come to rest.
-FILLS = 600
+# Charts whose features are more than the cache holds, the same that come later: where it held
+# others at first, of other sizes, the heap would need half an hour to come to rest.
+FILLS = 800
 AT_WORK_S, AT_REST_S, KILL_S = 5.0, 30.0, 60.0
 LEAST_RESTS = 4  # a slope needs three
 SETTLE_S = 1.5  # what has ended is let go of by then
@@ -121,8 +121,8 @@ class Soak:
     def fill(self) -> None:
         """Fill the cache of features, so that it does not grow any more."""
         visitor = Visitor(self.shared, self.seed + 7)
-        for n in range(max(2, int(FILLS * min(1.0, self.share**2)))):
-            cached_features(visitor, parquet=n % 2 > 0)
+        for _ in range(max(2, int(FILLS * min(1.0, self.share**2)))):
+            chart(visitor)
             self.shared.count("fill")
 
     @contextlib.contextmanager

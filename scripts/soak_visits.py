@@ -207,15 +207,6 @@ def cancelled_run(visitor: Visitor) -> None:
             visitor.ask("POST", f"/runs/{run_id}/cancel", {}, right={200, 202, 404, 409})
 
 
-def cached_features(visitor: Visitor, *, parquet: bool) -> None:
-    """Import candles under a name that no run uses, and look at the features of runs on them."""
-    content = new_candles(visitor, parquet=parquet)
-    visitor.ask("PUT", "/datasets/SOAKFULL/1h", content, BYTES, {200, 201})
-    named = [*INDICATORS, *({"name": "sma", "params": {"timeperiod": n}} for n in (20, 50))]
-    where = "symbol=SOAKFULL&timeframe=1h&limit=10"
-    visitor.ask("GET", f"/features?{where}&indicators={quote(json.dumps(named))}")
-
-
 def new_candles(visitor: Visitor, *, parquet: bool) -> bytes:
     """Return a file of any size, like no other."""
     rows = visitor.random.randint(50, MOST_ROWS)
