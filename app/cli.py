@@ -36,6 +36,7 @@ from app.cli_options import (
     Threads,
     Timeframe,
     TimeZone,
+    path,
 )
 from app.cli_presets import help_without_command, presets
 from app.cli_server import server
@@ -165,7 +166,8 @@ def verify(
 @cli.command("import")
 def import_(
     file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="A CSV or Parquet file, gzipped or not.")
+        Path,
+        typer.Argument(parser=path, metavar="FILE", help="A CSV or Parquet file, gzipped or not."),
     ],
     *,
     symbol: Symbol = None,
@@ -272,6 +274,7 @@ def report(
     out: Annotated[
         Path | None,
         typer.Option(
+            parser=path,
             metavar="FILE",
             help="Into this new file, - for standard output [<run_id>.html].",
             show_default=False,

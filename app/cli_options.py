@@ -17,10 +17,24 @@ def _default_data_dir() -> str:
         return place.name
 
 
+def given(text: str) -> str:
+    """Refuse what an unset variable of a shell leaves, and Path would take for this directory."""
+    if not text:
+        message = "a path should not be empty"
+        raise typer.BadParameter(message)
+    return text
+
+
+def path(text: str) -> Path:
+    """Return the path that a command line names; raises as ``given``."""
+    return Path(given(text))
+
+
 CandlesFile = Annotated[
     Path | None,
     typer.Option(
         "--candles",
+        parser=path,
         metavar="FILE",
         help="Candles from this CSV or Parquet file.",
         show_default=False,
@@ -85,6 +99,7 @@ DataDir = Annotated[
     Path | None,
     typer.Option(
         "--data-dir",
+        parser=path,
         metavar="DIR",
         help=f"The data directory [STUDIO_DATA_DIR, else {_default_data_dir()}].",
         show_default=False,
@@ -94,6 +109,7 @@ PluginFiles = Annotated[
     list[Path] | None,
     typer.Option(
         "--plugins",
+        parser=path,
         metavar="FILE",
         help="Your own components, from this Python file; may be repeated.",
         show_default=False,
@@ -111,14 +127,23 @@ Overrides = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
 NewFile = Annotated[
     Path | None,
-    typer.Option(metavar="FILE", help="Into this new file [standard output].", show_default=False),
+    typer.Option(
+        parser=path,
+        metavar="FILE",
+        help="Into this new file [standard output].",
+        show_default=False,
+    ),
 ]
 RunOrDir = Annotated[
-    str, typer.Argument(metavar="RUN", help="A run's id or directory.", show_default=False)
+    str,
+    typer.Argument(
+        parser=given, metavar="RUN", help="A run's id or directory.", show_default=False
+    ),
 ]
 ConfigFile = Annotated[
     Path | None,
     typer.Argument(
+        parser=path,
         metavar="CONFIG",
         help="A configuration, a JSON file [the sample's].",
         show_default=False,
@@ -127,7 +152,10 @@ ConfigFile = Annotated[
 RunPlace = Annotated[
     Path | None,
     typer.Option(
-        metavar="DIR", help="Where the run goes [./studio-runs/<run_id>].", show_default=False
+        parser=path,
+        metavar="DIR",
+        help="Where the run goes [./studio-runs/<run_id>].",
+        show_default=False,
     ),
 ]
 Threads = Annotated[

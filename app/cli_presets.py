@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from app.cli_faults import Exit
-from app.cli_options import HELP, AsJson, DataDir, NewFile
+from app.cli_options import HELP, AsJson, DataDir, NewFile, path
 
 presets = typer.Typer(
     rich_markup_mode=None,
@@ -51,7 +51,10 @@ def export_preset(
 @presets.command("import")
 def import_preset(
     file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="A preset, or a configuration with --name.")
+        Path,
+        typer.Argument(
+            parser=path, metavar="FILE", help="A preset, or a configuration with --name."
+        ),
     ],
     *,
     name: Annotated[

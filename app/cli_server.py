@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from app.cli_options import DataDir, PluginFiles
+from app.cli_options import DataDir, PluginFiles, path
 from app.data_dir import StartError
 from app.frozen import is_frozen
 from app.settings import Settings
@@ -22,7 +22,11 @@ Port = Annotated[
 TokenFile = Annotated[
     Path | None,
     typer.Option(
-        "--token-file", metavar="FILE", help="The bearer token, in a file.", show_default=False
+        "--token-file",
+        parser=path,
+        metavar="FILE",
+        help="The bearer token, in a file.",
+        show_default=False,
     ),
 ]
 WITHOUT_TK = "The panel needs Tk, which this Python lacks (Debian: apt install python3-tk)."

@@ -1,6 +1,7 @@
 """What the command line says of itself: help, usage errors."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -91,6 +92,33 @@ def test_wrong_usage_names_the_page_to_read(
     """A usage error is a sentence, then the page of the very command."""
     ended = studio(*arguments)
     assert (ended.code, ended.out, ended.err) == (2, "", f"studio: {said}\n")
+
+
+@pytest.mark.parametrize(
+    ("command", "parameter"),
+    [
+        (["serve", "--data-dir"], "--data-dir"),
+        (["serve", "--token-file"], "--token-file"),
+        (["desktop", "--plugins"], "--plugins"),
+        (["run"], "CONFIG"),
+        (["run", "--candles"], "--candles"),
+        (["run", "--out"], "--out"),
+        (["import"], "FILE"),
+        (["presets", "import"], "FILE"),
+        (["presets", "export", "mine", "--out"], "--out"),
+        (["verify"], "RUN"),
+        (["report", "x", "--out"], "--out"),
+        (["export"], "RUN"),
+    ],
+)
+def test_an_empty_path_is_not_this_directory(
+    studio: Studio, tmp_path: Path, command: list[str], parameter: str
+) -> None:
+    """What a variable that is not set leaves of a path is refused, and nothing is made."""
+    ended = studio(*command, "", *(["equity"] if command == ["export"] else []))
+    assert (ended.code, ended.out) == (2, "")
+    assert f"Invalid value for '{parameter}': a path should not be empty. See " in ended.err
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_width_of_what_a_pipe_gets(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
