@@ -22,6 +22,11 @@ from app.runtime_file import (
 from engine.errors import StorageError, StudioError
 
 FOLDERS = ("candles", "cache", "tmp", "runs", "orphans", "logs")
+# One of these tells that a directory is Studio's: it makes them itself, but for the settings, which
+# are read before anything is changed. (On Windows the lock goes with who holds it.)
+MARKS = {"lock", "studio.db", "orphans", "settings.toml"}
+# What else may lie in a directory that somebody has made for Studio, or only "studio run" has used.
+PREPARED = {"candles", "runs", "token", "cache", "lost+found"}
 WHOLE = "the data directory"
 TMP = "the directory tmp in the data directory"
 
@@ -127,7 +132,7 @@ class DataDir:
                 status = entry.stat(follow_symlinks=False)
                 # Another user's file is for whoever reads it to refuse.
                 if is_own(status) and is_open_to_others(status):
-                    Path(entry.path).chmod(0o600)
+                    Path(entry.path).chmod(status.st_mode & 0o700)
                     yield entry.name
 
 
@@ -139,9 +144,11 @@ def held(data_dir: Path) -> Iterator[None]:
     itself is never removed, since two processes could then each hold a file of that name.
 
     Raises
-        HeldError where another process does; StorageError where it cannot be made.
+        HeldError where another process does; StartError where it is not Studio's; StorageError
+        where it cannot be made.
     """
     place = DataDir(data_dir)
+    _require_own(data_dir)
     _make(data_dir, WHOLE)
     # Any thread may give it back: the one that stops a server need not have started it.
     lock = FileLock(place.lock, timeout=0, mode=0o600, thread_local=False)
@@ -156,6 +163,17 @@ def held(data_dir: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def _require_own(data_dir: Path) -> None:
+    """Refuse a directory of somebody's files, before any is closed to others or thrown away."""
+    with _refusals(WHOLE), contextlib.suppress(FileNotFoundError):
+        found = {path.name for path in data_dir.iterdir() if not path.name.startswith(".")}
+        if found - PREPARED and not found & MARKS:
+            raise StartError(
+                f"The directory {data_dir} holds files, but none of Studio's; "
+                "name an empty or a new one with --data-dir."
+            )
 
 
 def _held_error(data_dir: Path) -> HeldError:

@@ -118,6 +118,16 @@ def test_a_data_directory_that_cannot_be_made(studio: Studio, file: Path, tmp_pa
     assert (ended.code, "data directory could not be written" in ended.err) == (4, True)
 
 
+def test_a_data_directory_of_other_files(studio: Studio, file: Path, tmp_path: Path) -> None:
+    """No command that would write into a directory of somebody's files does so."""
+    (tmp_path / "data/tmp").mkdir(parents=True)
+    (tmp_path / "preset.json").write_text('{"name": "mine", "config": {}}', encoding="utf-8")
+    for command in (("import", file), ("presets", "import", "preset.json"), ("report", "0" * 20)):
+        ended = studio(*command)
+        assert (ended.code, "holds files, but none of Studio's" in ended.err) == (6, True)
+    assert [path.name for path in (tmp_path / "data").iterdir()] == ["tmp"]
+
+
 def test_listing_shows_problems(studio: Studio, tmp_path: Path) -> None:
     """A file dropped by hand that is refused is listed with its problem."""
     (tmp_path / "data/candles").mkdir(parents=True)

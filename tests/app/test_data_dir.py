@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from app.data_dir import FOLDERS, DataDir, HeldError, held
+from app.data_dir import FOLDERS, DataDir, HeldError, StartError, held
 from app.runtime_file import write_runtime
 from engine.errors import StorageError
 
@@ -79,6 +79,59 @@ def test_prepare_tightens_and_tells(place: DataDir) -> None:
     assert [mode(path) for path in (place.path, place.runs)] == [0o700, 0o700]
     assert [mode(path) for path in (place.db, place.path / "settings.toml")] == [0o600, 0o600]
     assert [mode(path) for path in (outside, below)] == [0o644, 0o644]
+
+
+def test_programs_stay_programs(place: DataDir) -> None:
+    """A file that its user may execute is closed to others and can still be executed."""
+    place.prepare()
+    for name, bits in (("refresh.sh", 0o755), ("read-only", 0o444)):
+        (place.path / name).touch()
+        (place.path / name).chmod(bits)
+    place.prepare()
+    assert [mode(place.path / name) for name in ("refresh.sh", "read-only")] == [0o700, 0o400]
+
+
+def contents(folder: Path) -> dict[str, int]:
+    return {path.relative_to(folder).as_posix(): mode(path) for path in folder.rglob("*")}
+
+
+@pytest.mark.parametrize(
+    "names", [["tmp/"], ["build.sh"], ["candles/", "tmp/"], ["logs/", "runs/"]]
+)
+def test_a_directory_of_other_files(tmp_path: Path, names: list[str]) -> None:
+    """A directory without a mark of Studio's is refused in a sentence, and stays as it is."""
+    for name in names:
+        (tmp_path / name).mkdir() if name.endswith("/") else (tmp_path / name).touch(0o755)
+    tmp_path.chmod(0o755)
+    before = contents(tmp_path)
+    with pytest.raises(StartError) as caught, held(tmp_path):
+        pass
+    assert str(caught.value) == (
+        f"The directory {tmp_path} holds files, but none of Studio's; "
+        "name an empty or a new one with --data-dir."
+    )
+    assert (contents(tmp_path), mode(tmp_path)) == (before, 0o755)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        [],
+        [".DS_Store", ".gitkeep", "lost+found/"],
+        ["candles/"],
+        ["candles/", "cache/"],
+        ["runs/", "token"],
+        ["settings.toml", "my_strategies.py"],
+        ["lock", "notes.txt", "tmp/"],
+        ["studio.db", "tmp/"],
+    ],
+)
+def test_a_directory_for_studio(tmp_path: Path, names: list[str]) -> None:
+    """One that is empty, was prepared by hand or was Studio's before can be held."""
+    for name in names:
+        (tmp_path / name).mkdir() if name.endswith("/") else (tmp_path / name).touch(0o600)
+    with held(tmp_path):
+        assert DataDir(tmp_path).lock.exists()
 
 
 def test_prepare_leaves_the_files_of_others(

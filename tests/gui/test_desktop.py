@@ -270,10 +270,13 @@ def test_no_tk(spawn: Spawn, tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("_as_it_was")
 def test_what_keeps_it_from_starting(studio: Callable[..., Any], tmp_path: Path) -> None:
-    """A port that is taken, and settings that are none: a sentence, and nothing left."""
+    """A port, a directory or settings that will not do: a sentence, and nothing left."""
     with closing(socket.create_server(("127.0.0.1", 0))) as taken:
         ended = studio("desktop", "--port", taken.getsockname()[1])
     assert (ended.code, "cannot be used: address already in use" in ended.err) == (6, True)
+    (tmp_path / "thesis/tmp").mkdir(parents=True)
+    ended = studio("desktop", "--data-dir", "thesis")
+    assert (ended.code, "The directory thesis holds files, but none of" in ended.err) == (6, True)
     (tmp_path / "data" / "settings.toml").write_text("port = 'one'", encoding="utf-8")
     ended = studio("desktop")
     assert (ended.code, ended.out, "setting port: should be a valid integer" in ended.err) == (

@@ -113,7 +113,7 @@ def test_others_in_the_network_are_named(studio: Studio, tmp_path: Path) -> None
 
 
 def test_what_keeps_it_from_starting(studio: Studio, tmp_path: Path) -> None:
-    """A port that is taken, a host that is not there, a bad plugin: a sentence, and nothing left."""
+    """A port, host, plugin or directory that will not do: a sentence, and nothing left."""
     with closing(socket.create_server(("127.0.0.1", 0))) as taken:
         ended = studio("serve", "--port", taken.getsockname()[1])
     assert (ended.code, "cannot be used: address already in use" in ended.err) == (6, True)
@@ -125,4 +125,13 @@ def test_what_keeps_it_from_starting(studio: Studio, tmp_path: Path) -> None:
     ended = studio("serve", "--port", 0, "--plugins", tmp_path / "bad.py")
     assert (ended.code, "bad.py, line 1" in ended.err) == (2, True)
     assert not (tmp_path / "data" / "server.json").exists()
+    (tmp_path / "thesis/tmp").mkdir(parents=True)
+    (tmp_path / "thesis/tmp/chapter.txt").touch()
+    ended = studio("serve", "--port", 0, "--data-dir", "thesis")
+    assert (ended.code, ended.out) == (6, "")
+    assert ended.err == (
+        "studio: The directory thesis holds files, but none of Studio's; "
+        "name an empty or a new one with --data-dir.\n"
+    )
+    assert list((tmp_path / "thesis").rglob("*.txt"))
     assert not [thread for thread in threading.enumerate() if thread.name == "writer"]

@@ -93,9 +93,10 @@ def soon(work: Callable[[], Any]) -> Any:
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    """Return a data directory that nobody has used yet."""
+    """Return a data directory that holds nothing yet but a mark of Studio's."""
     path = tmp_path / "data"
     path.mkdir(mode=0o700)
+    (path / "orphans").mkdir(mode=0o700)
     return path
 
 
@@ -151,7 +152,7 @@ def test_entries_of_the_folders(
 ) -> None:
     """Whatever lies in a folder, a start comes through, and nothing elsewhere is touched."""
     before = (elsewhere.read_bytes(), elsewhere.stat().st_mode)
-    (data / folder).mkdir(mode=0o700)
+    (data / folder).mkdir(mode=0o700, exist_ok=True)
     names = ["x", "0" * 20, "X_1d.csv", "X_1d.parquet", f"{'0' * 64}.parquet"]
     for name in names[:1] if make is linked_fifo else names:
         make(data / folder / name, elsewhere)
