@@ -96,15 +96,13 @@ class DataDir:
         Raises
             StorageError where a place cannot be made or is none of ours.
         """
-        opened = [WHOLE] if _prepared(self.path, WHOLE) else []
+        notes = _closed_to_others(self.path)
+        opened = []
         for name in FOLDERS:
             what = f"the directory {name} in the data directory"
             opened += [what] if _prepared(self.path / name, what) else []
         opened += [f"the file {name} in the data directory" for name in sorted(self._close_files())]
-        return [
-            f"{_sentence(what)} was open to other users of this machine; it is now closed to them."
-            for what in opened
-        ]
+        return notes + [_now_closed(what) for what in opened]
 
     def empty_tmp(self) -> None:
         """Remove everything in ``tmp/``, links as links.
@@ -137,8 +135,8 @@ class DataDir:
 
 
 @contextlib.contextmanager
-def held(data_dir: Path) -> Iterator[None]:
-    """Make the data directory, private to its user, and hold it.
+def held(data_dir: Path) -> Iterator[list[str]]:
+    """Make the data directory, private to its user, and hold it; give what was open, in words.
 
     The lock is the operating system's on an open file, so it ends with the process; the file
     itself is never removed, since two processes could then each hold a file of that name.
@@ -149,7 +147,7 @@ def held(data_dir: Path) -> Iterator[None]:
     """
     place = DataDir(data_dir)
     _require_own(data_dir)
-    _make(data_dir, WHOLE)
+    notes = _closed_to_others(data_dir)
     # Any thread may give it back: the one that stops a server need not have started it.
     lock = FileLock(place.lock, timeout=0, mode=0o600, thread_local=False)
     try:
@@ -160,7 +158,7 @@ def held(data_dir: Path) -> Iterator[None]:
     except Timeout:
         raise _held_error(data_dir) from None
     try:
-        yield
+        yield notes
     finally:
         lock.release()
 
@@ -215,6 +213,15 @@ def _prepared(folder: Path, what: str) -> bool:
             return False
         folder.chmod(0o700)
         return True
+
+
+def _closed_to_others(data_dir: Path) -> list[str]:
+    """Make the data directory, or close it to others; return what there is to tell about that."""
+    return [_now_closed(WHOLE)] if _prepared(data_dir, WHOLE) else []
+
+
+def _now_closed(what: str) -> str:
+    return f"{_sentence(what)} was open to other users of this machine; it is now closed to them."
 
 
 def _require_folder(status: os.stat_result, what: str) -> None:

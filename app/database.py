@@ -97,6 +97,17 @@ class OpenedDatabase:
     connection: sqlite3.Connection
     set_aside: str | None
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Return what a person should know."""
+        if self.set_aside is None:
+            return ()
+        note = (
+            f"The database was damaged; it lies beside its new one as {self.set_aside}. "
+            "The server takes its completed runs in again from their directories."
+        )
+        return (note,)
+
 
 def open_database(path: Path) -> OpenedDatabase:
     """Open the database for writing, made or brought up to date where needed.

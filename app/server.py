@@ -143,8 +143,7 @@ class Server:
     def _start(self, loop: asyncio.AbstractEventLoop) -> Started:
         settings, data_dir = self.settings, self._data_dir
         self._loop = loop
-        self._exit.enter_context(held(settings.data_dir))
-        notes = data_dir.prepare()
+        notes = self._exit.enter_context(held(settings.data_dir)) + data_dir.prepare()
         keep_font_cache(settings.data_dir)
         data_dir.empty_tmp()
         token = obtain_token(self._given_token, settings.token_file, data_dir)
@@ -153,11 +152,7 @@ class Server:
         if settings.plugins:  # one that cannot be read should be known now
             self._backtests()
         database = open_database(data_dir.db)
-        if database.set_aside is not None:
-            notes.append(
-                f"The database was damaged; it lies beside its new one as {database.set_aside}, "
-                "and its completed runs are taken in again from their directories."
-            )
+        notes += database.notes
         reader = open_for_reading(data_dir.db)
         self._events = EventLog(reader, loop)
         self._writer = Writer(database.connection, self._events.announce, self._faults)

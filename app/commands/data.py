@@ -10,7 +10,8 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from app.data_dir import DataDir, HeldError, held
+from app.commands.holding import holding
+from app.data_dir import DataDir, HeldError
 from app.datasets import ImportFile, datasets_document, list_datasets, read_candles
 from app.local_client import LocalClient
 from app.quality import RULES, changes
@@ -51,7 +52,7 @@ def import_command(request: ImportRequest) -> None:
     )
     candles = dataset.candles
     try:
-        with held(settings.data_dir):
+        with holding(settings.data_dir):
             import_dataset(settings.data_dir, dataset, request.file.name)
     except HeldError as server:
         _import_through(server, DataDir(settings.data_dir), request, dataset)

@@ -15,6 +15,7 @@ import tkinter as tk
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
+from app.commands.holding import say
 from app.commands.serve import NETWORK, allow_many_files, ending_signals
 from app.data_dir import DataDir, HeldError, StartError
 from app.database import open_for_reading
@@ -209,8 +210,7 @@ class Desktop:
         if not started.local:
             notes.append(NETWORK)
         with contextlib.suppress(OSError):  # nobody has to read it there
-            for note in notes:
-                sys.stderr.write(f"studio: {note}\n")
+            say(notes)
         if n_left:
             notes.append(f"{_runs(n_left)} from the last time.")
         if notes:

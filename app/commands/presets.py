@@ -15,8 +15,9 @@ from rich.text import Text
 
 from app.backtests import check_partial
 from app.commands.export import opened
+from app.commands.holding import holding, say
 from app.config_file import read_config
-from app.data_dir import DataDir, HeldError, held
+from app.data_dir import DataDir, HeldError
 from app.database import open_database, open_for_reading
 from app.fault_points import FaultPoints
 from app.local_client import LocalClient
@@ -80,7 +81,7 @@ def import_command(file: Path, name: str | None, data_dir: Path | None) -> None:
         raise ConfigError.of("config", "should be an object")
     place = DataDir(settings.data_dir)
     try:
-        with held(settings.data_dir):
+        with holding(settings.data_dir):
             load_plugins(settings.plugins)
             check_partial(config)
             _put(place, name, config)
@@ -102,7 +103,9 @@ def _stored(place: DataDir) -> list[dict[str, Any]]:
 
 
 def _put(place: DataDir, name: str, config: Mapping[str, Any]) -> None:
-    writer = Writer(open_database(place.db).connection, lambda *_: None, FaultPoints())
+    database = open_database(place.db)
+    say(database.notes)
+    writer = Writer(database.connection, lambda *_: None, FaultPoints())
     try:
         writer.submit(put(name, config)).result()
     finally:

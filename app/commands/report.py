@@ -9,7 +9,8 @@ from urllib.parse import quote
 from rich.text import Text
 
 from app.commands.export import opened
-from app.data_dir import DataDir, HeldError, held
+from app.commands.holding import holding
+from app.data_dir import DataDir, HeldError
 from app.frozen import keep_font_cache
 from app.local_client import LocalClient
 from app.local_runs import RUNS, find_run, is_folder
@@ -48,7 +49,7 @@ def _report(run_or_dir: str, data_dir: Path | None) -> tuple[str, bytes]:
     if is_here or RUN_ID.fullmatch(run_or_dir) is None or not settings.data_dir.is_dir():
         return make_report(find_run(run_or_dir, settings).resolve())
     try:
-        with held(settings.data_dir):
+        with holding(settings.data_dir):
             return make_report(find_run(run_or_dir, settings).resolve())
     except HeldError as server:
         place = DataDir(settings.data_dir)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from app.commands.holding import say
 from app.config_file import read_config, sample_config, with_overrides
 from app.datasets import own_provider
 from app.frozen import keep_font_cache
@@ -83,8 +84,7 @@ def run_command(request: RunRequest) -> None:
             prepared.execute(place)
             note = None
     if request.candles is not None:
-        for sentence in changes(prepared.loaded.report):
-            sys.stderr.write(f"studio: {sentence}\n")
+        say(changes(prepared.loaded.report))
     if request.as_json:
         sys.stdout.write((place / "summary.json").read_text(encoding="utf-8"))
     else:

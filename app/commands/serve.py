@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from app.commands.holding import say
 from app.fault_points import FaultPoints
 from app.memory import use_one_heap
 from app.server import Server, Started
@@ -70,10 +71,7 @@ async def _serve(server: Server) -> bool:
 
 
 def _say(started: Started) -> None:
-    for note in started.notes:
-        sys.stderr.write(f"studio: {note}\n")
-    if not started.local:
-        sys.stderr.write(f"studio: {NETWORK}\n")
+    say(started.notes if started.local else (*started.notes, NETWORK))
     sys.stderr.flush()
     kept = "STUDIO_TOKEN" if started.token.path is None else started.token.path
     sys.stdout.write(f"Studio serves at {started.url}\nThe token is in {kept}\n")

@@ -1,7 +1,9 @@
 """Commands that change something: through the server that holds the data directory, or by hand."""
 
 import json
-from collections.abc import Callable
+import os
+import stat
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,14 @@ from engine.errors import StudioError
 
 Server = Any
 Studio = Callable[..., Any]
+
+
+@pytest.fixture
+def user_mask() -> Iterator[int]:
+    """Give the process the mask that most users have."""
+    before = os.umask(0o022)
+    yield 0o022
+    os.umask(before)
 
 
 def preset(tmp_path: Path, config: Any, name: str = "mine") -> Path:
@@ -37,6 +47,35 @@ def test_presets_without_a_server(studio: Studio, tmp_path: Path) -> None:
     assert studio("presets", "export", "mine", "--out", "kept.json").code == 2
     assert studio("presets", "import", "kept.json", "--name", "again").code == 0
     assert len(json.loads(studio("presets", "list", "--json").out)["presets"]) == 2
+
+
+def test_a_damaged_database_is_told(studio: Studio, tmp_path: Path) -> None:
+    """Where the command sets the database aside it says so, as a server does."""
+    (tmp_path / "data").mkdir(mode=0o700)
+    (tmp_path / "data/studio.db").write_bytes(b"rubbish" * 1000)
+    ended = studio("presets", "import", preset(tmp_path, {"seed": 3}))
+    (aside,) = (tmp_path / "data").glob("studio.db.corrupt-*")
+    assert (ended.code, ended.out) == (0, "The preset mine is kept.\n")
+    assert f"studio: The database was damaged; it lies beside its new one as {aside.name}." in (
+        ended.err
+    )
+    assert studio("presets", "import", preset(tmp_path, {"seed": 3})).err == ""
+
+
+def test_what_commands_write_is_private(
+    studio: Studio, candles: Path, tmp_path: Path, user_mask: int
+) -> None:
+    """The data directory and all in it is closed to others; a file elsewhere is the user's own."""
+    (tmp_path / "data").mkdir()
+    told = "studio: The data directory was open to other users of this machine; it is now closed"
+    assert studio("import", candles).err.startswith(told)
+    assert studio("presets", "import", preset(tmp_path, {"seed": 3})).err == ""
+    for path in [tmp_path / "data", *(tmp_path / "data").rglob("*")]:
+        mode = stat.S_IMODE(path.stat().st_mode)
+        assert mode == (0o700 if path.is_dir() else 0o600), path
+    assert studio("presets", "export", "mine", "--out", "kept.json").code == 0
+    assert stat.S_IMODE((tmp_path / "kept.json").stat().st_mode) == 0o666 & ~user_mask
+    assert os.umask(user_mask) == user_mask
 
 
 def test_presets_through_a_server(server: Server, studio: Studio, tmp_path: Path) -> None:
