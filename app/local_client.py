@@ -10,7 +10,8 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from app.data_dir import DataDir, HeldError
-from app.token_file import obtain_token
+from app.settings import Settings, take_token
+from app.token_file import known_token
 from engine.errors import ConfigError, DataError, Fault, StorageError, StudioError
 
 TIMEOUT_S = 60.0
@@ -19,13 +20,21 @@ MEANINGS: dict[int, type[StudioError]] = {404: DataError, 409: DataError, 507: S
 
 
 class LocalClient:
-    """Asks the server that ``HeldError`` names."""
+    """Asks the server that ``HeldError`` names, with the token of environment or settings.
 
-    def __init__(self, data_dir: DataDir, held: HeldError, token: str | None) -> None:
+    Raises
+        HeldError where it is no server; StudioError, TokenError where its token is not known.
+    """
+
+    def __init__(self, settings: Settings, held: HeldError) -> None:
         if held.holder is None:  # not a server, or one that is only starting
             raise held
         self._server = held.holder
-        self._token = obtain_token(token, None, data_dir).token
+        data_dir = DataDir(settings.data_dir)
+        known = known_token(take_token(os.environ), settings.token_file, data_dir)
+        if known is None:
+            raise self._refused()
+        self._token = known.token
 
     def put_file(self, path: str, query: Mapping[str, str | None], file: Path) -> Any:
         """Send a file and return the JSON of the answer; raises as ``call``, or DataError."""
@@ -70,9 +79,17 @@ class LocalClient:
             except (OSError, http.client.HTTPException):
                 message = f"the server at {self._server.url} does not answer"
                 raise StudioError(message) from None
+        if answer.status == 401:
+            raise self._refused()
         if answer.status >= 400:
             raise _as_raised(answer.status, json.loads(raw)["error"])
         return raw
+
+    def _refused(self) -> StudioError:
+        return StudioError(
+            f"Studio is running at {self._server.url} with another token; "
+            "give it in STUDIO_TOKEN, or its file in STUDIO_TOKEN_FILE."
+        )
 
 
 def _as_raised(status: int, error: Any) -> StudioError:

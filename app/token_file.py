@@ -19,6 +19,7 @@ MIN_LENGTH, MAX_LENGTH = 32, 256
 
 _TOKEN = re.compile(rf"[!-~]{{{MIN_LENGTH},{MAX_LENGTH}}}")
 _LINE = re.compile(rf"({_TOKEN.pattern})(?:\r?\n)?")
+OWN = ("The token in the data directory", "remove it to have one made")
 _WANTED = f"{MIN_LENGTH} to {MAX_LENGTH} visible ASCII characters without spaces"
 
 
@@ -57,12 +58,24 @@ class Verifier:
 def obtain_token(
     environment_token: str | None, token_file: Path | None, data_dir: DataDir
 ) -> TokenSource:
-    """Return the token of the environment, else of the file asked for, else of the data directory.
-
-    The last is made where there is none; the data directory has to be held.
+    """Return the token that is known, else one that is made in the data directory, which is held.
 
     Raises
         TokenError where a token must not be used; StorageError where none can be written.
+    """
+    known = known_token(environment_token, token_file, data_dir)
+    if known is not None:
+        return known
+    _make(data_dir.token)
+    return _read(data_dir.token, *OWN)
+
+
+def known_token(
+    environment_token: str | None, token_file: Path | None, data_dir: DataDir
+) -> TokenSource | None:
+    """Return the token of the environment, else of the file asked for, else of the data directory.
+
+    None where the last has none yet. Raises TokenError where a token must not be used.
     """
     if environment_token is not None:
         if not _TOKEN.fullmatch(environment_token):
@@ -73,9 +86,7 @@ def obtain_token(
         return TokenSource(environment_token, None)
     if token_file is not None:
         return _read(token_file, f"The token file {token_file}", "give another with --token-file")
-    if not os.path.lexists(data_dir.token):
-        _make(data_dir.token)
-    return _read(data_dir.token, "The token in the data directory", "remove it to have one made")
+    return _read(data_dir.token, *OWN) if os.path.lexists(data_dir.token) else None
 
 
 def _make(path: Path) -> None:

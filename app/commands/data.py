@@ -1,7 +1,6 @@
 """``studio import``, ``studio datasets``: the user's candles."""
 
 import json
-import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,11 +10,11 @@ from rich.table import Table
 from rich.text import Text
 
 from app.commands.holding import holding
-from app.data_dir import DataDir, HeldError
+from app.data_dir import HeldError
 from app.datasets import ImportFile, datasets_document, list_datasets, read_candles
 from app.local_client import LocalClient
 from app.quality import RULES, changes
-from app.settings import read_settings, take_token
+from app.settings import read_settings
 from app.terminal import Output
 from app.utc_time import day
 from engine.data import (
@@ -55,7 +54,7 @@ def import_command(request: ImportRequest) -> None:
         with holding(settings.data_dir):
             import_dataset(settings.data_dir, dataset, request.file.name)
     except HeldError as server:
-        _import_through(server, DataDir(settings.data_dir), request, dataset)
+        _import_through(LocalClient(settings, server), request, dataset)
     output = Output()
     span = f"{counted(len(candles), 'bar')}, {day(candles.ts[0])} to {day(candles.ts[-1])}"
     output.print(Text(f"Imported {candles.symbol} {candles.timeframe}: {span}."))
@@ -65,12 +64,10 @@ def import_command(request: ImportRequest) -> None:
         output.print(Text("The volume is not known."))
 
 
-def _import_through(
-    server: HeldError, place: DataDir, request: ImportRequest, dataset: Dataset
-) -> None:
+def _import_through(client: LocalClient, request: ImportRequest, dataset: Dataset) -> None:
     """Let the server that holds the data directory store the file."""
     candles, options = dataset.candles, request.options
-    LocalClient(place, server, take_token(os.environ)).put_file(
+    client.put_file(
         f"/datasets/{candles.symbol}/{candles.timeframe}",
         {
             "tz": options.timezone,

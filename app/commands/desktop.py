@@ -24,7 +24,7 @@ from app.memory import use_one_heap
 from app.runtime_file import RuntimeFile, is_alive, read_runtime, remove_runtime
 from app.server import PortError, Server, Started
 from app.settings import SETTINGS_FILE, Settings, read_settings, take_token
-from app.token_file import obtain_token
+from app.token_file import known_token
 from gui.client import Client, GoneError, RefusedError
 from gui.garbage import collect_as_ever, collect_here_alone, collect_some
 from gui.server_thread import ServerThread
@@ -261,16 +261,15 @@ def _shown(holder: RuntimeFile, settings: Settings, token: str | None, timeout_s
     Raises
         StartError where it has another token.
     """
-    data_dir = DataDir(settings.data_dir)
     other = f"Studio is running already, at {holder.url}, with another token; end it first."
-    if token is None and settings.token_file is None and not os.path.lexists(data_dir.token):
-        raise StartError(other)  # where the directory is not held, none is made
-    known = obtain_token(token, settings.token_file, data_dir).token
+    known = known_token(token, settings.token_file, DataDir(settings.data_dir))
+    if known is None:
+        raise StartError(other)
     try:
         health = Client(holder.url, "", timeout_s).get("/health")
         if health["instance_id"] != holder.instance_id:  # to whom our token is nothing
             return False
-        Client(holder.url, known, timeout_s).post("/panel/show")
+        Client(holder.url, known.token, timeout_s).post("/panel/show")
     except RefusedError as refusal:
         if refusal.status in {401, 403}:
             raise StartError(other) from None

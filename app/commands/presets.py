@@ -1,7 +1,6 @@
 """``studio presets``: parts of configurations under names, as JSON files."""
 
 import json
-import os
 import sqlite3
 import sys
 from collections.abc import Mapping
@@ -22,7 +21,7 @@ from app.database import open_database, open_for_reading
 from app.fault_points import FaultPoints
 from app.local_client import LocalClient
 from app.presets import check_name, list_presets, put
-from app.settings import read_settings, take_token
+from app.settings import read_settings
 from app.terminal import Output
 from app.writer import Writer
 from engine.errors import ConfigError, DataError
@@ -79,14 +78,13 @@ def import_command(file: Path, name: str | None, data_dir: Path | None) -> None:
     config = whole["config"]
     if not isinstance(config, dict):
         raise ConfigError.of("config", "should be an object")
-    place = DataDir(settings.data_dir)
     try:
         with holding(settings.data_dir):
             load_plugins(settings.plugins)
             check_partial(config)
-            _put(place, name, config)
+            _put(DataDir(settings.data_dir), name, config)
     except HeldError as server:
-        client = LocalClient(place, server, take_token(os.environ))
+        client = LocalClient(settings, server)
         client.call("POST", "/presets", {"name": name, "config": config})
     Output().print(Text(f"The preset {name} is kept."))
 

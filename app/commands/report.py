@@ -1,6 +1,5 @@
 """``studio report``: everything about a run as one HTML file."""
 
-import os
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -10,13 +9,13 @@ from rich.text import Text
 
 from app.commands.export import opened
 from app.commands.holding import holding
-from app.data_dir import DataDir, HeldError
+from app.data_dir import HeldError
 from app.frozen import keep_font_cache
 from app.local_client import LocalClient
 from app.local_runs import RUNS, find_run, is_folder
 from app.report import make_report
 from app.run_records import RUN_ID
-from app.settings import read_settings, take_token
+from app.settings import read_settings
 from app.terminal import Output
 from engine.artifacts.manifest import HASHES_DISAGREE
 from engine.errors import DataError, StudioError, VerificationError
@@ -52,8 +51,7 @@ def _report(run_or_dir: str, data_dir: Path | None) -> tuple[str, bytes]:
         with holding(settings.data_dir):
             return make_report(find_run(run_or_dir, settings).resolve())
     except HeldError as server:
-        place = DataDir(settings.data_dir)
-        return run_or_dir, _asked(LocalClient(place, server, take_token(os.environ)), run_or_dir)
+        return run_or_dir, _asked(LocalClient(settings, server), run_or_dir)
 
 
 def _asked(client: LocalClient, run_id: str) -> bytes:

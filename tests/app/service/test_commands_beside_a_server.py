@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from app.data_dir import DataDir, HeldError
+from app.data_dir import HeldError
 from app.local_client import LocalClient
 from app.runtime_file import RuntimeFile
+from app.settings import Settings
 from engine.data import store
 from engine.errors import StudioError
 
@@ -132,13 +133,39 @@ def test_an_import_that_the_server_refuses(
     plugin.gate.touch()
 
 
+def test_the_token_is_in_a_file_of_its_own(
+    serve: Any, studio: Studio, candles: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Commands show a server the token that the setting names, and never make one of their own."""
+    token_file = tmp_path / "kept-elsewhere"
+    token_file.write_text("t" * 40, encoding="ascii")
+    server = serve(token_file=token_file)
+    place = ("--data-dir", server.data_dir)
+    run_id = server.completed()["run_id"]
+    commands = (
+        ("import", candles, *place),
+        ("presets", "import", preset(tmp_path, {"seed": 4}), *place),
+        ("report", run_id, *place),
+    )
+    for command in commands:
+        ended = studio(*command)
+        assert (ended.code, f":{server.port} with another token" in ended.err) == (4, True)
+        with monkeypatch.context() as environment:
+            environment.setenv("STUDIO_TOKEN", "o" * 40)
+            assert studio(*command).err == ended.err
+        with monkeypatch.context() as environment:
+            environment.setenv("STUDIO_TOKEN_FILE", str(token_file))
+            assert studio(*command).code == 0
+    assert not (server.data_dir / "token").exists()
+
+
 def test_a_holder_that_cannot_be_asked(tmp_path: Path) -> None:
     """One that is no server, or has gone, is said to be what it is."""
-    place = DataDir(tmp_path / "data")
-    place.prepare()
+    (tmp_path / "token").write_text("t" * 40, encoding="ascii")
+    settings = Settings(data_dir=tmp_path)
     with pytest.raises(HeldError, match="held by"):
-        LocalClient(place, HeldError("held by another"), None)
+        LocalClient(settings, HeldError("held by another"))
     gone = RuntimeFile("http://127.0.0.1:9", 1, "0", "x")
-    client = LocalClient(place, HeldError("held", gone), None)
+    client = LocalClient(settings, HeldError("held", gone))
     with pytest.raises(StudioError, match="does not answer"):
         client.call("POST", "/presets", {})
