@@ -34,7 +34,6 @@ from engine.artifacts.manifest import MANIFEST
 from engine.artifacts.views import csv_pieces, json_pieces
 from engine.caches import MEGABYTE, BoundedCache, Caches
 from engine.data import ReadOptions
-from engine.data.raw import FileLimits
 from engine.errors import ConfigError, VerificationError
 from engine.execution import load_kernel
 from engine.pipeline import PreparedRun, RunContext, prepare
@@ -79,7 +78,7 @@ class Backtests:
         """Return a run whose candles are loaded; ``surroundings`` are fields of ``RunContext``."""
         context = RunContext(
             limits=self._settings.limits,
-            provider=own_provider(raw, self._settings.data_dir),
+            provider=own_provider(raw, self._settings),
             kernel=self._kernel,
             caches=self._caches,
             mapper=self._mapper,
@@ -101,7 +100,7 @@ class Backtests:
 
     def datasets(self) -> dict[str, Any]:
         """Return what there is to run on; as ``datasets_document``."""
-        return datasets_document(self._settings.data_dir)
+        return datasets_document(self._settings)
 
     def import_file(
         self,
@@ -113,25 +112,21 @@ class Backtests:
     ) -> tuple[dict[str, Any], bool]:
         """Store a file's candles; as ``datasets.import_file``, for a name that one can have."""
         check_dataset_name(symbol, timeframe)
-        limits = FileLimits(
-            max_rows=self._settings.max_import_rows,
-            max_unpacked_bytes=self._settings.max_import_bytes,
-        )
         options = ReadOptions(
             timezone=said.get("tz", "UTC"),
             date_format=said.get("date_format"),
             on_bad_rows=said.get("on_bad_rows", "refuse"),
             decimal=said.get("decimal"),
-            limits=limits,
+            limits=self._settings.file_limits,
         )
         file = ImportFile(path, symbol, timeframe, options, said.get("calendar"))
-        return import_file(self._settings.data_dir, file, live)
+        return import_file(self._settings, file, live)
 
     def delete_dataset(
         self, symbol: str, timeframe: str, live: Iterable[Mapping[str, Any]]
     ) -> None:
         """Remove a data set; as ``datasets.delete_dataset``."""
-        delete_dataset(self._settings.data_dir, symbol, timeframe, live)
+        delete_dataset(self._settings, symbol, timeframe, live)
 
     def pieces(self, form: str, table: IO[bytes]) -> Generator[bytes]:
         """Yield a Parquet table as ``csv`` or ``json``; raises as ``csv_pieces`` does."""

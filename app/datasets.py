@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from app.api_errors import ApiError, as_api_error
 from app.security import NAME_RULE, is_portable_name
+from app.settings import Settings
 from engine.config import TIMEFRAME_MS, RunConfig
 from engine.data import (
     Dataset,
@@ -32,23 +33,28 @@ from engine.identity import candle_digest
 from engine.registry import faults_of
 
 
-def list_datasets(data_dir: Path) -> list[DatasetInfo]:
+def local_provider(settings: Settings) -> LocalProvider:
+    """Return the provider of the user's own candles."""
+    return LocalProvider(NoParams(), settings.data_dir, settings.file_limits)
+
+
+def list_datasets(settings: Settings) -> list[DatasetInfo]:
     """Return the data sets of every provider, the user's own first."""
-    local = LocalProvider(NoParams(), data_dir).datasets()
+    local = local_provider(settings).datasets()
     others = [name for name in providers if name != "local"]
     listed = (providers.build(name, providers.check(name, {}, name)).datasets() for name in others)
     return [*sorted(local, key=lambda info: (info.symbol, info.timeframe)), *chain(*listed)]
 
 
-def datasets_document(data_dir: Path) -> dict[str, Any]:
+def datasets_document(settings: Settings) -> dict[str, Any]:
     """Return ``{datasets: […]}`` as the API and the command show it."""
-    return {"datasets": [dataclasses.asdict(info) for info in list_datasets(data_dir)]}
+    return {"datasets": [dataclasses.asdict(info) for info in list_datasets(settings)]}
 
 
-def own_provider(raw: Mapping[str, Any], data_dir: Path) -> Provider | None:
+def own_provider(raw: Mapping[str, Any], settings: Settings) -> Provider | None:
     """Return the provider of the user's own candles where ``raw`` asks for it, None elsewhere."""
     if raw.get("provider", RunConfig.model_fields["provider"].default) == "local":
-        return LocalProvider(NoParams(), data_dir)
+        return local_provider(settings)
     return None
 
 
@@ -111,7 +117,7 @@ def check_dataset_name(symbol: str, timeframe: str) -> None:
 
 
 def import_file(
-    data_dir: Path, file: ImportFile, live: Callable[[], Iterable[Mapping[str, Any]]]
+    settings: Settings, file: ImportFile, live: Callable[[], Iterable[Mapping[str, Any]]]
 ) -> tuple[dict[str, Any], bool]:
     """Store a file's candles; return how the set is listed, and whether there was none before.
 
@@ -121,14 +127,14 @@ def import_file(
     """
     dataset = read_candles(file)
     candles = dataset.candles
-    local = LocalProvider(NoParams(), data_dir)
+    local = local_provider(settings)
     before = local.stored(candles.symbol, candles.timeframe)
     if before is None or not _same(before, dataset):
         for config in live():
             if local.would_change(config, candles.symbol, candles.timeframe):
                 message = f"{candles.symbol} {candles.timeframe} is needed by a run as it is"
                 raise ApiError("DATASET_IN_USE", message)
-    import_dataset(data_dir, dataset, file.path.name)
+    import_dataset(settings.data_dir, dataset, file.path.name)
     return dataclasses.asdict(describe("local", dataset)), before is None
 
 
@@ -141,7 +147,7 @@ def _same(one: Dataset, other: Dataset) -> bool:
 
 
 def delete_dataset(
-    data_dir: Path, symbol: str, timeframe: str, live: Iterable[Mapping[str, Any]]
+    settings: Settings, symbol: str, timeframe: str, live: Iterable[Mapping[str, Any]]
 ) -> None:
     """Remove a data set of the user's own; ``live`` configurations keep the one that they use.
 
@@ -149,7 +155,7 @@ def delete_dataset(
         DatasetNotFound where there is none of that name; ApiError while a run uses it; StorageError
         where it cannot be removed.
     """
-    local = LocalProvider(NoParams(), data_dir)
+    local = local_provider(settings)
     place = local.place(symbol, timeframe)
     for config in live:
         if config["provider"] == "local" and place == local.place_used(config):

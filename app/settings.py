@@ -20,7 +20,7 @@ import platformdirs
 
 from app.runtime_file import NotPrivateError, opened_private
 from engine.errors import ConfigError, Fault
-from engine.limits import Limits
+from engine.limits import FileLimits, Limits
 from engine.wording import size_in_words
 
 PREFIX = "STUDIO_"
@@ -36,7 +36,7 @@ KIB, MIB = 1 << 10, 1 << 20
 UNITS = {"": 1, "kib": KIB, "mib": MIB, "gib": 1 << 30}
 ORIGIN = re.compile(r"(https?)://([a-z0-9._-]+|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?", re.IGNORECASE)
 DEFAULT_PORTS = {"http": 80, "https": 443}
-LIMITS = Limits()
+LIMITS, FILE_LIMITS = Limits(), FileLimits()
 
 
 class SettingError(Exception):
@@ -215,8 +215,8 @@ class Settings:
     theme: str = _setting(_choice("light", "dark"), "light")
     retention: int = _setting(_integer(1), 100)
     max_body: int = _setting(_bytes(KIB), 256 * KIB)
-    max_import_bytes: int = _setting(_bytes(1), 256 * MIB)
-    max_import_rows: int = _setting(_integer(1), 5_000_000)
+    max_import_bytes: int = _setting(_bytes(1), FILE_LIMITS.max_unpacked_bytes)
+    max_import_rows: int = _setting(_integer(1), FILE_LIMITS.max_rows)
     max_bars: int = _setting(_integer(1), LIMITS.max_bars)
     max_replicates: int = _setting(_integer(1), LIMITS.max_replicates)
     max_indicators: int = _setting(_integer(0), LIMITS.max_indicators)
@@ -230,6 +230,11 @@ class Settings:
         """Return how much one run may ask for."""
         names = [field.name for field in dataclasses.fields(Limits)]
         return Limits(**{name: getattr(self, name) for name in names})
+
+    @property
+    def file_limits(self) -> FileLimits:
+        """Return how much a file of candles may hold."""
+        return FileLimits(max_rows=self.max_import_rows, max_unpacked_bytes=self.max_import_bytes)
 
     @property
     def origins(self) -> tuple[str, ...]:

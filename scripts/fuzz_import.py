@@ -24,9 +24,9 @@ from hypothesis import strategies as st
 from app.datasets import ImportFile, read_candles
 from engine.config import MAX_TIME_MS, MIN_TIME_MS, TIMEFRAME_MS
 from engine.data import Dataset, LocalProvider, NoParams, ReadOptions, import_dataset
-from engine.data.raw import FileLimits
 from engine.errors import ConfigError, DataError
 from engine.identity import candle_digest
+from engine.limits import FileLimits
 from scripts.fuzz_at_length import command
 
 LIMITS = FileLimits(max_rows=200, max_unpacked_bytes=1 << 20)

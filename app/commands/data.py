@@ -2,7 +2,7 @@
 
 import json
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich import box
@@ -46,9 +46,8 @@ def import_command(request: ImportRequest) -> None:
     if symbol is None:
         symbol, told = guess_name(request.file)
         timeframe = timeframe or told
-    dataset = read_candles(
-        ImportFile(request.file, symbol, timeframe, request.options, request.calendar)
-    )
+    options = replace(request.options, limits=settings.file_limits)
+    dataset = read_candles(ImportFile(request.file, symbol, timeframe, options, request.calendar))
     candles = dataset.candles
     try:
         with holding(settings.data_dir):
@@ -84,13 +83,13 @@ def datasets_command(data_dir: Path | None, *, as_json: bool) -> None:
     """Print what there is to run on."""
     settings = read_settings({"data_dir": data_dir})
     if as_json:
-        document = datasets_document(settings.data_dir)
+        document = datasets_document(settings)
         sys.stdout.write(json.dumps(document, indent=2, sort_keys=True) + "\n")
         return
     table = Table(box=box.SIMPLE_HEAD)
     for title in ("provider", "symbol", "timeframe", "bars", "from", "to", "remarks"):
         table.add_column(title, justify="right" if title == "bars" else "left")
-    for info in list_datasets(settings.data_dir):
+    for info in list_datasets(settings):
         bars = "" if info.bars is None else f"{info.bars:,}"
         span = ["" if ts is None else day(ts) for ts in (info.first_ts, info.last_ts)]
         remarks = "; ".join(_remarks(info))

@@ -63,7 +63,8 @@ def run_command(request: RunRequest) -> None:
     )
     keep_font_cache(settings.data_dir)
     load_plugins(settings.plugins)
-    raw = _raw_config(request)
+    options = read_options(request, settings)
+    raw = _raw_config(request, options)
     shows_progress = sys.stderr.isatty() and not request.as_json
     progress = RunProgress() if shows_progress else None
     with progress or Silent() as observer, closing(mapper_for(settings)) as mapper:
@@ -72,7 +73,7 @@ def run_command(request: RunRequest) -> None:
             RunContext(
                 observer=observer,
                 limits=settings.limits,
-                provider=provider_for(raw, request.candles, read_options(request), settings),
+                provider=provider_for(raw, request.candles, options, settings),
                 kernel=load_kernel(settings.kernel),
                 mapper=mapper,
             ),
@@ -91,10 +92,10 @@ def run_command(request: RunRequest) -> None:
         print_results(place, note)
 
 
-def _raw_config(request: RunRequest) -> dict[str, Any]:
+def _raw_config(request: RunRequest, options: ReadOptions) -> dict[str, Any]:
     raw = _chosen_config(request)
     if request.candles is not None:
-        raw = _for_file(raw, request, request.candles)
+        raw = _for_file(raw, request, request.candles, options)
     else:
         _refuse_without_candles(request)
     if request.calendar is not None:
@@ -140,7 +141,9 @@ def _refuse_without_candles(request: RunRequest) -> None:
     raise ConfigError.of("", message)
 
 
-def _for_file(raw: Mapping[str, Any], request: RunRequest, path: Path) -> dict[str, Any]:
+def _for_file(
+    raw: Mapping[str, Any], request: RunRequest, path: Path, options: ReadOptions
+) -> dict[str, Any]:
     """Return the configuration for candles from a file: flags, else itself, else the file's name.
 
     The candles count as local ones, so that the same data imported gives the same run.
@@ -158,17 +161,20 @@ def _for_file(raw: Mapping[str, Any], request: RunRequest, path: Path) -> dict[s
     if symbol is not None:
         config["symbol"] = symbol
     if timeframe is None and "timeframe" not in raw:
-        dataset = FileProvider(path, read_options(request)).read("FILE", None, "drop")
+        dataset = FileProvider(path, options).read("FILE", None, "drop")
         timeframe = dataset.candles.timeframe
     if timeframe is not None:
         config["timeframe"] = timeframe
     return config
 
 
-def read_options(request: Any) -> ReadOptions:
-    """Return what the flags say about a candle file."""
+def read_options(request: Any, settings: Settings) -> ReadOptions:
+    """Return what the flags say about a candle file, and the settings of its size."""
     return ReadOptions(
-        timezone=request.timezone or "UTC", date_format=request.date_format, decimal=request.decimal
+        timezone=request.timezone or "UTC",
+        date_format=request.date_format,
+        decimal=request.decimal,
+        limits=settings.file_limits,
     )
 
 
@@ -178,4 +184,4 @@ def provider_for(
     """Return the provider that flags and settings ask for, None for the configured one."""
     if candles is not None:
         return FileProvider(candles, options)
-    return own_provider(raw, settings.data_dir)
+    return own_provider(raw, settings)

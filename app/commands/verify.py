@@ -88,7 +88,7 @@ def _rerun(
     """Run the configuration again, elsewhere, and compare every file."""
     manifest = verification.manifest
     raw = read_config(folder / "config.json")
-    provider = provider_for(raw, request.candles, read_options(request), settings)
+    provider = provider_for(raw, request.candles, read_options(request, settings), settings)
     with closing(mapper_for(settings)) as mapper:
         context = RunContext(
             limits=settings.limits,

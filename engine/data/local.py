@@ -3,14 +3,14 @@
 import contextlib
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from engine.code import canonical_hash, sources_digest
 from engine.config import TIMEFRAME_MS, RunConfig
 from engine.data.adjust import adjusted
-from engine.data.normalize import Dataset
+from engine.data.normalize import Dataset, ReadOptions
 from engine.data.providers import (
     DatasetInfo,
     FileProvider,
@@ -23,6 +23,7 @@ from engine.data.resample import resample
 from engine.data.store import read_dataset, read_metadata, write_dataset
 from engine.durable import sync_folder
 from engine.errors import DataError, DatasetNotFound, StorageError
+from engine.limits import FileLimits
 from engine.wording import SYMBOL_PATTERN
 
 IMPORTED, DROPPED = ".parquet", ".csv"
@@ -46,9 +47,12 @@ class LocalProvider:
     timeframe that is not there is built from the coarsest finer one that is.
     """
 
-    def __init__(self, params: NoParams, data_dir: Path | None = None) -> None:
+    def __init__(
+        self, params: NoParams, data_dir: Path | None = None, limits: FileLimits | None = None
+    ) -> None:
         self.params = params
         self.data_dir = data_dir
+        self.options = ReadOptions(limits=limits or FileLimits())
 
     def fingerprint(self, config: RunConfig) -> str:
         """Return the hash of the file that would be used, and of how."""
@@ -164,12 +168,14 @@ class LocalProvider:
     def _normalized(self, stored: Stored, content: str, on_bad_rows: str) -> Dataset:
         """Return a dropped file's candles, from the cache where this very content is in it."""
         assert self.data_dir is not None
-        names = [content, stored.symbol, stored.timeframe, on_bad_rows, sources_digest()]
+        limits = asdict(self.options.limits)  # what is beyond them is refused, cached or not
+        names = [content, stored.symbol, stored.timeframe, on_bad_rows, limits, sources_digest()]
         cached = self.data_dir / "cache" / f"{canonical_hash(names)}{IMPORTED}"
         if cached.is_file() and not cached.is_symlink():
             with contextlib.suppress(DataError):  # a damaged one is made anew
                 return read_dataset(cached)
-        dataset = FileProvider(stored.path).read(stored.symbol, stored.timeframe, on_bad_rows)
+        provider = FileProvider(stored.path, self.options)
+        dataset = provider.read(stored.symbol, stored.timeframe, on_bad_rows)
         with contextlib.suppress(StorageError, OSError):  # a cache that cannot grow is no fault
             cached.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             write_dataset(cached, dataset, stored.path.name)

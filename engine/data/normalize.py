@@ -7,9 +7,10 @@ import numpy as np
 
 from engine.config import DAY_MS, TIMEFRAME_MS
 from engine.data.cells import RANGE_TOLERANCE, bad_cell
-from engine.data.raw import PRICES, FileLimits, RawTable
+from engine.data.raw import PRICES, RawTable
 from engine.data.timestamps import ParsedTimes, median_step, parse_times
 from engine.errors import DataError
+from engine.limits import FileLimits
 from engine.records import ArrayRecord, Candles
 from engine.wording import counted, noun
 

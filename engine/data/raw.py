@@ -12,16 +12,6 @@ if TYPE_CHECKING:
 PRICES = ("open", "high", "low", "close")
 
 
-@dataclass(frozen=True, slots=True)
-class FileLimits:
-    """The most that a file may hold; what is beyond is refused while it is read."""
-
-    max_rows: int = 5_000_000
-    max_columns: int = 64
-    max_line_bytes: int = 65_536
-    max_unpacked_bytes: int = 256 * 2**20
-
-
 @dataclass(frozen=True, eq=False)
 class NumericTimes:
     """Times that a file holds as numbers, so that no text has to be parsed.

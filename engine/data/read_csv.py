@@ -15,9 +15,10 @@ import pyarrow.csv as pa_csv
 from engine.data.columns import as_numpy, joined
 from engine.data.decimals import Numbers
 from engine.data.layouts import BINANCE_TIME, Layout, find_layout, one_header
-from engine.data.raw import PRICES, FileLimits, NumericTimes, RawTable
+from engine.data.raw import PRICES, NumericTimes, RawTable
 from engine.data.timestamps import join_clock
 from engine.errors import DataError
+from engine.limits import FileLimits
 from engine.wording import counted, size_in_words
 
 if TYPE_CHECKING:

@@ -12,9 +12,10 @@ from engine.config import DAY_MS
 from engine.data.columns import as_floats, as_numpy, is_null, is_number, joined
 from engine.data.layouts import find_places
 from engine.data.parquet_pages import DELTA_BYTE_ARRAY, Pages
-from engine.data.raw import FileLimits, NumericTimes, RawTable
+from engine.data.raw import NumericTimes, RawTable
 from engine.data.timestamps import join_clock
 from engine.errors import DataError
+from engine.limits import FileLimits
 from engine.wording import counted, size_in_words
 
 if TYPE_CHECKING:

@@ -1,3 +1,4 @@
+import gzip
 import json
 import subprocess
 import sys
@@ -126,6 +127,37 @@ def test_a_data_directory_of_other_files(studio: Studio, file: Path, tmp_path: P
         ended = studio(*command)
         assert (ended.code, "holds files, but none of Studio's" in ended.err) == (6, True)
     assert [path.name for path in (tmp_path / "data").iterdir()] == ["tmp"]
+
+
+@pytest.mark.parametrize(
+    ("name", "most", "words"),
+    [
+        ("MAX_IMPORT_ROWS", 4, "has more than 4 rows"),
+        ("MAX_IMPORT_BYTES", 100, "unpacks to more than 100 bytes"),
+    ],
+)
+def test_how_much_a_file_may_hold(
+    studio: Studio, file: Path, monkeypatch: pytest.MonkeyPatch, name: str, most: int, words: str
+) -> None:
+    """The settings hold for an import, for a file given by hand and for one that was dropped."""
+    packed = file.with_name("ES_1d.csv.gz")
+    packed.write_bytes(gzip.compress(file.read_bytes()))
+    (file.parent / "data/candles").mkdir(parents=True)
+    (file.parent / "data/candles/ES_1d.csv").write_bytes(packed.read_bytes())
+    commands = (
+        ("import", packed, "--symbol", "NQ"),
+        ("run", "--no-plot", "--candles", packed),
+        ("run", "--no-plot", "--set", "symbol=ES", "--set", "provider=local"),
+    )
+    assert studio(*commands[-1]).code == 0  # which puts the bars into the cache
+    monkeypatch.setenv(f"STUDIO_{name}", str(most))
+    for command in commands:
+        ended = studio(*command)
+        assert (ended.code, words in ended.err) == (3, True), ended.err
+    problems = [
+        info["problem"] for info in json.loads(studio("datasets", "--json").out)["datasets"]
+    ]
+    assert words in problems[0]
 
 
 def test_listing_shows_problems(studio: Studio, tmp_path: Path) -> None:

@@ -11,9 +11,8 @@ import pytest
 
 from app.replicates import mapper_for
 from app.settings import Settings, read_settings, take_token
-from engine.data.raw import FileLimits
 from engine.errors import ConfigError
-from engine.limits import Limits
+from engine.limits import FileLimits, Limits
 from engine.validation import ClusterMapper, ThreadMapper
 
 CORES = os.cpu_count() or 1

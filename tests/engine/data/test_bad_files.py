@@ -19,9 +19,9 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from engine.data import Dataset, FileProvider, ReadOptions
-from engine.data.raw import FileLimits
 from engine.data.read_file import read_file
 from engine.errors import ConfigError, DataError, StorageError
+from engine.limits import FileLimits
 
 HEADER = b"Date,Open,High,Low,Close,Volume\n"
 ROW = b"2024-01-02,2,4,1,3,10\n"
