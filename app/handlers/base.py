@@ -24,6 +24,7 @@ from app.engine_calls import EngineCalls
 from app.events import EventLog
 from app.operations import Operation
 from app.presets import PresetService
+from app.run_records import RUN_ID
 from app.runs import RunService
 from app.security import HEADERS, Gate, preflight_headers
 from app.strict_json import compact, parse_json
@@ -346,24 +347,21 @@ class Handler(tornado.web.RequestHandler):
         if isinstance(value, tornado.web.HTTPError) and value.status_code < 500:
             return
         self.incident = secrets.token_hex(6)
-        extra = {"incident": self.incident, "method": self._known_method(), "route": self.route}
-        run_id = self.path_kwargs.get("run_id")
-        log.error(
-            "a request met an error",
-            exc_info=(typ, value, tb),
-            extra=extra if run_id is None else extra | {"run_id": run_id[:64]},
-        )
+        extra = self._what_was_asked() | {"incident": self.incident}
+        log.error("a request met an error", exc_info=(typ, value, tb), extra=extra)
 
-    def _known_method(self) -> str:
-        return self.asked if self.asked in METHODS else "other"
+    def _what_was_asked(self) -> dict[str, Any]:
+        """Return what the log tells of the request: of its address no more than the run."""
+        asked = {"method": self.asked if self.asked in METHODS else "other", "route": self.route}
+        run_id = (self.path_kwargs or {}).get("run_id", "")
+        return asked | {"run_id": run_id} if RUN_ID.fullmatch(run_id) else asked
 
     def log_access(self) -> None:
         """Write the line of this request."""
         access.info(
             "request",
-            extra={
-                "method": self._known_method(),
-                "route": self.route,
+            extra=self._what_was_asked()
+            | {
                 "status": self.get_status(),
                 "duration_ms": round(1e3 * (time.perf_counter() - self.started), 2),
             },

@@ -434,6 +434,21 @@ def test_odd_methods_are_not_words_of_the_log(server: Server) -> None:
     }  # fmt: skip
 
 
+def test_the_run_of_a_request_is_in_the_log(server: Server) -> None:
+    """Each line about a run's route has the run's id, and no other word of an address."""
+    paths = ["", "/report", "/artifacts", "/artifact/summary.json", "/events", "/verify"]
+    for run_id in ("0" * 20, "secret-word"):
+        for path in paths:
+            ask(server, path=f"/runs/{run_id}{path}")
+    ask(server, "secret-word", f"/runs/{'0' * 20}")
+    asked = 2 * len(paths) + 1
+    until(lambda: sum(line["logger"] == "studio.access" for line in log_lines(server)) == asked)
+    lines = [line for line in log_lines(server) if line["logger"] == "studio.access"]
+    known, unknown = lines[: len(paths)], lines[len(paths) : -1]
+    assert {line.get("run_id") for line in (*known, lines[-1])} == {"0" * 20}
+    assert "secret-word" not in str(unknown)
+
+
 def test_the_order_of_checks(serve: Callable[..., Server]) -> None:
     """With everything wrong the first check answers; each that is put right gives way to the next."""
     server = serve(cors_origins=[ORIGIN])

@@ -187,7 +187,8 @@ def check_log(log: str, places: list[str]) -> None:
     access = [line for line in lines if line["logger"] == "studio.access"]
     assert len(access) > 60
     for line in access:
-        assert line.keys() == ACCESS
+        assert line.keys() - {"run_id"} == ACCESS
+        assert re.fullmatch("[0-9a-f]{20}", line.get("run_id", "0" * 20))
         assert line["message"] == "request"
     traces = [line["trace"] for line in lines if "trace" in line]
     assert len(traces) >= 4
