@@ -19,6 +19,7 @@ from app.runtime_file import (
     opened_private,
     read_runtime,
 )
+from engine.durable import remove_partials
 from engine.errors import StorageError, StudioError
 
 FOLDERS = ("candles", "cache", "tmp", "runs", "orphans", "logs")
@@ -158,6 +159,10 @@ def held(data_dir: Path) -> Iterator[list[str]]:
     except Timeout:
         raise _held_error(data_dir) from None
     try:
+        # Only who holds the directory imports; a command that fills the cache does well without.
+        for name in ("candles", "cache"):
+            if not (data_dir / name).is_symlink():  # what lies elsewhere may be another's
+                remove_partials(data_dir / name)
         yield notes
     finally:
         lock.release()

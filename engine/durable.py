@@ -1,10 +1,13 @@
 """What makes a change of a directory last, and happen in one step."""
 
+import contextlib
 import os
+import secrets
 import sys
 import time
 from pathlib import Path
 
+PARTIAL = ".partial"
 PATIENCE_S, PAUSE_S = 2.0, 0.02
 
 
@@ -21,6 +24,18 @@ def sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def partial_of(path: Path) -> Path:
+    """Return a new name beside ``path``, to write under until it is whole and can be moved."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(4)}{PARTIAL}")
+
+
+def remove_partials(folder: Path) -> None:
+    """Remove what killed processes have left unfinished, as far as the system allows."""
+    for path in folder.glob(f".*{PARTIAL}"):
+        with contextlib.suppress(OSError):
+            path.unlink()
 
 
 def move(source: Path, target: Path) -> None:

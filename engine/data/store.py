@@ -6,7 +6,6 @@ One rename replaces a data set, so a reader finds the old one or the new one, ne
 import contextlib
 import json
 import os
-import secrets
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from engine.arrow import column
 from engine.code import canonical_hash, sha256_hex
 from engine.data.columns import as_numpy
 from engine.data.normalize import Dataset, QualityReport
-from engine.durable import move
+from engine.durable import move, partial_of
 from engine.errors import DataError, StorageError
 from engine.identity import candle_digest, json_bytes
 from engine.records import SERIES, Candles
@@ -56,7 +55,7 @@ def write_dataset(path: Path, dataset: Dataset, source: str) -> None:
     metadata["adj_close_sha256"] = _sha256(dataset.adj_close)
     metadata["seal"] = canonical_hash(metadata)
     table = pa.Table.from_arrays(list(present.values()), names=list(present))
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
+    partial = partial_of(path)
     try:
         with _new_file(partial) as file:
             with pq.ParquetWriter(

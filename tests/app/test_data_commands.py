@@ -129,6 +129,24 @@ def test_a_data_directory_of_other_files(studio: Studio, file: Path, tmp_path: P
     assert [path.name for path in (tmp_path / "data").iterdir()] == ["tmp"]
 
 
+def test_a_killed_import_leaves_nothing_for_good(
+    studio: Studio, file: Path, tmp_path: Path
+) -> None:
+    """What an import had written as it was killed is gone after the next one."""
+    code = f"""
+import os
+from app.cli import main
+from engine.data import store
+store.move = lambda *_: os._exit(9)
+main(["import", {str(file)!r}])
+"""
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 9
+    (partial,) = (tmp_path / "data/candles").iterdir()
+    assert partial.name.endswith(".partial")
+    assert studio("import", file).code == 0
+    assert [path.name for path in (tmp_path / "data/candles").iterdir()] == ["ES_1d.parquet"]
+
+
 @pytest.mark.parametrize(
     ("name", "most", "words"),
     [

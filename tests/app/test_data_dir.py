@@ -11,6 +11,7 @@ from filelock import FileLock
 
 from app.data_dir import FOLDERS, DataDir, HeldError, StartError, held
 from app.runtime_file import write_runtime
+from engine.durable import partial_of
 from engine.errors import StorageError
 
 
@@ -265,6 +266,24 @@ def test_holding(place: DataDir) -> None:
     assert place.lock.stat().st_ino == number
     with held(place.path):
         assert place.lock.stat().st_ino == number
+
+
+def test_what_a_killed_import_left(place: DataDir) -> None:
+    """Who holds the directory removes unfinished candles and nothing else, none through a link."""
+    outside = place.path.parent / "outside"
+    candles, cache = place.path / "candles", place.path / "cache"
+    place.prepare()
+    outside.mkdir()
+    cache.rmdir()
+    cache.symlink_to(outside)
+    kept = [candles / "ES_1d.parquet", candles / "x.partial", outside / ".x.partial"]
+    for path in (*kept, partial_of(candles / "ES_1d.parquet")):
+        path.touch()
+    (candles / ".a-directory.partial").mkdir()
+    with held(place.path):
+        assert all(path.exists() for path in kept)
+        left = {path.name for path in candles.iterdir()}
+        assert left == {"ES_1d.parquet", "x.partial", ".a-directory.partial"}
 
 
 def test_another_thread_may_let_go(place: DataDir) -> None:
