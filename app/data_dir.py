@@ -26,8 +26,6 @@ FOLDERS = ("candles", "cache", "tmp", "runs", "orphans", "logs")
 # One of these tells that a directory is Studio's: it makes them itself, but for the settings, which
 # are read before anything is changed. (On Windows the lock goes with who holds it.)
 MARKS = {"lock", "studio.db", "orphans", "settings.toml"}
-# What else may lie in a directory that somebody has made for Studio, or only "studio run" has used.
-PREPARED = {"candles", "runs", "token", "cache", "lost+found"}
 WHOLE = "the data directory"
 TMP = "the directory tmp in the data directory"
 
@@ -169,13 +167,14 @@ def held(data_dir: Path) -> Iterator[list[str]]:
 
 
 def _require_own(data_dir: Path) -> None:
-    """Refuse a directory of somebody's files, before any is closed to others or thrown away."""
+    """Refuse a directory with somebody's own ``tmp``, which would be emptied."""
     with _refusals(WHOLE), contextlib.suppress(FileNotFoundError):
-        found = {path.name for path in data_dir.iterdir() if not path.name.startswith(".")}
-        if found - PREPARED and not found & MARKS:
+        found = {path.name for path in data_dir.iterdir()}
+        tmp = data_dir / "tmp"
+        if not found & MARKS and tmp.is_dir() and any(tmp.iterdir()):
             raise StartError(
-                f"The directory {data_dir} holds files, but none of Studio's; "
-                "name an empty or a new one with --data-dir."
+                f"The directory {data_dir} is not Studio's, and its tmp would be emptied; "
+                "name another one with --data-dir."
             )
 
 

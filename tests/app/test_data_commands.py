@@ -120,12 +120,12 @@ def test_a_data_directory_that_cannot_be_made(studio: Studio, file: Path, tmp_pa
 
 
 def test_a_data_directory_of_other_files(studio: Studio, file: Path, tmp_path: Path) -> None:
-    """No command that would write into a directory of somebody's files does so."""
-    (tmp_path / "data/tmp").mkdir(parents=True)
+    """No command that would hold a directory with somebody's own tmp does so."""
+    (tmp_path / "data/tmp/mine").mkdir(parents=True)
     (tmp_path / "preset.json").write_text('{"name": "mine", "config": {}}', encoding="utf-8")
     for command in (("import", file), ("presets", "import", "preset.json"), ("report", "0" * 20)):
         ended = studio(*command)
-        assert (ended.code, "holds files, but none of Studio's" in ended.err) == (6, True)
+        assert (ended.code, "is not Studio's" in ended.err) == (6, True)
     assert [path.name for path in (tmp_path / "data").iterdir()] == ["tmp"]
 
 

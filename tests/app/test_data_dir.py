@@ -97,19 +97,20 @@ def contents(folder: Path) -> dict[str, int]:
 
 
 @pytest.mark.parametrize(
-    "names", [["tmp/"], ["build.sh"], ["candles/", "tmp/"], ["logs/", "runs/"]]
+    "names", [["tmp/mine/"], ["build.sh", "tmp/mine/"], ["candles/", "tmp/mine/"]]
 )
 def test_a_directory_of_other_files(tmp_path: Path, names: list[str]) -> None:
-    """A directory without a mark of Studio's is refused in a sentence, and stays as it is."""
+    """A directory whose tmp is somebody's is refused in a sentence, and stays as it is."""
     for name in names:
-        (tmp_path / name).mkdir() if name.endswith("/") else (tmp_path / name).touch(0o755)
+        place = tmp_path / name
+        place.mkdir(parents=True) if name.endswith("/") else place.touch(0o755)
     tmp_path.chmod(0o755)
     before = contents(tmp_path)
     with pytest.raises(StartError) as caught, held(tmp_path):
         pass
     assert str(caught.value) == (
-        f"The directory {tmp_path} holds files, but none of Studio's; "
-        "name an empty or a new one with --data-dir."
+        f"The directory {tmp_path} is not Studio's, and its tmp would be emptied; "
+        "name another one with --data-dir."
     )
     assert (contents(tmp_path), mode(tmp_path)) == (before, 0o755)
 
@@ -123,14 +124,16 @@ def test_a_directory_of_other_files(tmp_path: Path, names: list[str]) -> None:
         ["candles/", "cache/"],
         ["runs/", "token"],
         ["settings.toml", "my_strategies.py"],
-        ["lock", "notes.txt", "tmp/"],
-        ["studio.db", "tmp/"],
+        ["build.sh", "notes.txt", "tmp/"],
+        ["lock", "notes.txt", "tmp/left/"],
+        ["studio.db", "tmp/left/"],
     ],
 )
 def test_a_directory_for_studio(tmp_path: Path, names: list[str]) -> None:
-    """One that is empty, was prepared by hand or was Studio's before can be held."""
+    """One without a tmp of somebody's, and one that was Studio's before, can be held."""
     for name in names:
-        (tmp_path / name).mkdir() if name.endswith("/") else (tmp_path / name).touch(0o600)
+        place = tmp_path / name
+        place.mkdir(parents=True) if name.endswith("/") else place.touch(0o600)
     with held(tmp_path):
         assert DataDir(tmp_path).lock.exists()
 

@@ -274,9 +274,9 @@ def test_what_keeps_it_from_starting(studio: Callable[..., Any], tmp_path: Path)
     with closing(socket.create_server(("127.0.0.1", 0))) as taken:
         ended = studio("desktop", "--port", taken.getsockname()[1])
     assert (ended.code, "cannot be used: address already in use" in ended.err) == (6, True)
-    (tmp_path / "thesis/tmp").mkdir(parents=True)
+    (tmp_path / "thesis/tmp/chapter").mkdir(parents=True)
     ended = studio("desktop", "--data-dir", "thesis")
-    assert (ended.code, "The directory thesis holds files, but none of" in ended.err) == (6, True)
+    assert (ended.code, "The directory thesis is not Studio's" in ended.err) == (6, True)
     (tmp_path / "data" / "settings.toml").write_text("port = 'one'", encoding="utf-8")
     ended = studio("desktop")
     assert (ended.code, ended.out, "setting port: should be a valid integer" in ended.err) == (

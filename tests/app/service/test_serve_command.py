@@ -130,8 +130,8 @@ def test_what_keeps_it_from_starting(studio: Studio, tmp_path: Path) -> None:
     ended = studio("serve", "--port", 0, "--data-dir", "thesis")
     assert (ended.code, ended.out) == (6, "")
     assert ended.err == (
-        "studio: The directory thesis holds files, but none of Studio's; "
-        "name an empty or a new one with --data-dir.\n"
+        "studio: The directory thesis is not Studio's, and its tmp would be emptied; "
+        "name another one with --data-dir.\n"
     )
     assert list((tmp_path / "thesis").rglob("*.txt"))
     assert not [thread for thread in threading.enumerate() if thread.name == "writer"]
