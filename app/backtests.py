@@ -38,7 +38,7 @@ from engine.errors import ConfigError, VerificationError
 from engine.execution import load_kernel
 from engine.pipeline import PreparedRun, RunContext, prepare
 from engine.plan import make_plan
-from engine.plugins import load_plugins
+from engine.plugins import load_plugins, plugin_errors
 
 # Enough for the candles of the largest run; features are cheap to make again.
 CANDLES_MB, FEATURES_MB = 256, 16
@@ -166,10 +166,11 @@ def check_partial(raw: Mapping[str, Any]) -> None:
     """Check a part of a configuration: what is there, not what is missing.
 
     Raises
-        ConfigError for a field that is unknown or wrong by itself.
+        ConfigError for a field that is unknown or wrong by itself; PluginError.
     """
     try:
-        make_plan({"symbol": "X", **raw})
+        with plugin_errors():
+            make_plan({"symbol": "X", **raw})
     except ConfigError as fault:
         wrong = [each for each in fault.faults if not _may_come_later(raw, each.field)]
         if wrong:

@@ -6,7 +6,7 @@ May be called from any thread; a run shares no state with another one.
 import dataclasses
 import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -16,14 +16,14 @@ from engine.artifacts import publish
 from engine.caches import Caches
 from engine.config import RunConfig
 from engine.data import LoadedSlice, Provider, data_warnings, load
-from engine.errors import RunCancelled, StudioError
+from engine.errors import RunCancelled
 from engine.execution import simulate
 from engine.features import IndicatorInput, compute_features
 from engine.identity import identify
 from engine.limits import Limits
 from engine.metrics import measure, rf_per_bar
 from engine.plan import RunPlan, make_plan
-from engine.plugins import as_plugin_error
+from engine.plugins import plugin_errors
 from engine.records import (
     STAGES,
     BacktestResult,
@@ -132,19 +132,8 @@ def prepare(
     """Return a run whose candles are loaded, so that its identity is known; raises as ``run``."""
     context = context or RunContext()
     raw = config.to_json() if isinstance(config, RunConfig) else config
-    with _plugin_errors():
+    with plugin_errors():
         return PreparedRun(make_plan(raw, context.limits), context)
-
-
-@contextmanager
-def _plugin_errors() -> Iterator[None]:
-    """Let an error that came up in a plugin be the plugin's, with its file and line."""
-    try:
-        yield
-    except StudioError:
-        raise
-    except (Exception, SystemExit) as fault:
-        raise as_plugin_error(fault) from fault
 
 
 def _never_traded(targets: Targets, execution: Execution) -> Iterator[RunWarning]:
@@ -182,7 +171,7 @@ class PreparedRun:
             out: the directory that the artifacts become; None keeps none
             workspace: an existing directory on the same file system, to make it in
         """
-        with _plugin_errors():
+        with plugin_errors():
             return self._execute(out, workspace)
 
     def _execute(self, out: Path | None, workspace: Path | None) -> BacktestResult:
@@ -248,7 +237,7 @@ class PreparedRun:
 
         Each (n_bars,), shifted by one bar, NaN where undefined.
         """
-        with _plugin_errors():
+        with plugin_errors():
             return compute_features(
                 self._plan.kept,
                 self._inputs(self.loaded.candles),
@@ -265,7 +254,7 @@ class PreparedRun:
         Raises
             LookaheadError naming the series and the bar that knew its future.
         """
-        with _plugin_errors():
+        with plugin_errors():
             targets = self._targets()
             return sum(self._causality(targets, seed, bar_move).cuts for seed in seeds)
 

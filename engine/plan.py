@@ -17,7 +17,7 @@ from engine.config import (
 )
 from engine.data import Provider, providers
 from engine.data.sessions import check_calendar
-from engine.errors import ConfigError, Fault, LimitError
+from engine.errors import ConfigError, Fault, LimitError, PluginError
 from engine.execution import SlippageModel, slippage_models
 from engine.features import Feature, FeatureSpec, build_feature, indicators
 from engine.limits import Limits
@@ -186,6 +186,34 @@ def _with_params(component: Component, params: dict[str, Any]) -> Component:
 
 
 def _build(config: RunConfig, params: Mapping[str, Params], limits: Limits) -> RunPlan:
+    chosen = {name: getattr(config.validation, name) for name in OWN_TESTS}
+    chosen |= _of(params, "validation")
+    tests = {name: test for name, test in chosen.items() if test is not None}
+    _check_limits(config, tests, limits)
+    kept = _kept(config)
+    strategy = strategies.build(config.strategy.name, params["strategy"])
+    sizing = sizing_models.build(config.risk.name, params["risk"])
+    slippage = config.execution.slippage_model
+    by_strategy = _read_by(strategy, f"the strategy {config.strategy.name}")
+    by_sizing = _read_by(sizing, f"the sizing model {config.risk.name}")
+    return RunPlan(
+        config=config,
+        provider=providers.build(config.provider, providers.check(config.provider, {}, "provider")),
+        strategy=strategy,
+        sizing=sizing,
+        slippage=None
+        if slippage is None
+        else slippage_models.build(slippage.name, params["execution.slippage_model"]),
+        kept=kept,
+        strategy_features=tuple(build_feature(spec, "strategy") for spec in by_strategy),
+        sizing_features=tuple(build_feature(spec, "risk") for spec in by_sizing),
+        tests={name: validation_tests.build(name, test) for name, test in tests.items()},
+        plugins=_plugins(config, tests, [*by_strategy, *by_sizing]),
+    )
+
+
+def _kept(config: RunConfig) -> tuple[Feature, ...]:
+    """Return the configured indicators, built; raises ConfigError for those that cannot be."""
     faults: list[Fault] = []
     features: list[Feature] = []
     for i, item in enumerate(config.indicators):
@@ -196,27 +224,22 @@ def _build(config: RunConfig, params: Mapping[str, Params], limits: Limits) -> R
     faults += _repeated(features)
     if faults:
         raise ConfigError(faults)
-    chosen = {name: getattr(config.validation, name) for name in OWN_TESTS}
-    chosen |= _of(params, "validation")
-    tests = {name: test for name, test in chosen.items() if test is not None}
-    _check_limits(config, tests, limits)
-    strategy = strategies.build(config.strategy.name, params["strategy"])
-    sizing = sizing_models.build(config.risk.name, params["risk"])
-    slippage = config.execution.slippage_model
-    return RunPlan(
-        config=config,
-        provider=providers.build(config.provider, providers.check(config.provider, {}, "provider")),
-        strategy=strategy,
-        sizing=sizing,
-        slippage=None
-        if slippage is None
-        else slippage_models.build(slippage.name, params["execution.slippage_model"]),
-        kept=tuple(features),
-        strategy_features=tuple(build_feature(spec, "strategy") for spec in strategy.features()),
-        sizing_features=tuple(build_feature(spec, "risk") for spec in sizing.features()),
-        tests={name: validation_tests.build(name, test) for name, test in tests.items()},
-        plugins=_plugins(config, tests, [*strategy.features(), *sizing.features()]),
-    )
+    return tuple(features)
+
+
+def _read_by(component: Strategy | Sizing, what: str) -> list[FeatureSpec]:
+    """Return what a component reads; raises PluginError where that is no list of FeatureSpec."""
+    given: object = component.features()
+    specs = [*given] if isinstance(given, Iterable) else None
+    if specs is None or not all(map(_is_spec, specs)):
+        message = f"features() of {what} must return a list of FeatureSpec"
+        raise PluginError(message)
+    return specs
+
+
+def _is_spec(given: object) -> bool:
+    said = vars(given) if isinstance(given, FeatureSpec) else {}
+    return isinstance(said.get("name"), str) and isinstance(said.get("params"), Mapping)
 
 
 def _plugins(

@@ -8,16 +8,22 @@ import hashlib
 import sys
 import threading
 import traceback
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
 
-from engine.errors import ConfigError, PluginError
+from pydantic import PydanticUserError, ValidationError
+from pydantic_core import PydanticSerializationError
+
+from engine.code import canonical_hash
+from engine.errors import ConfigError, PluginError, StudioError
 from engine.execution import slippage_models
 from engine.features import indicators
-from engine.registry import Registry
+from engine.identity import json_bytes
+from engine.registry import Params, Registry, faults_of
 from engine.risk import sizing_models
 from engine.strategy import strategies
 from engine.validation import validation_tests
@@ -29,6 +35,16 @@ REGISTRIES: dict[str, Registry[Any]] = {
     "slippage": slippage_models,
     "validation": validation_tests,
 }
+# What a component of each kind has beside what it is built from: True or False, and methods.
+FLAGS = {"indicators": ("needs_volume",), "slippage": ("needs_volume",)}
+METHODS = {
+    "indicators": ("compute",),
+    "strategies": ("features", "signals"),
+    "sizing": ("features", "sizes"),
+    "slippage": ("coefficients",),
+    "validation": ("run",),
+}
+MAX_NAME = 64  # as in a configuration
 # How the code of a plugin names its file, so that a traceback can be told to be in one.
 MARK = "<plugin "
 # Name and content of every loaded file by its SHA-256, and what it entered.
@@ -104,6 +120,9 @@ def _enter(name: str, source: bytes) -> Plugin:
     before = {kind: set(registry) for kind, registry in REGISTRIES.items()}
     try:
         _execute(_compile(source, name), digest)
+        for kind, registry in REGISTRIES.items():
+            for title in set(registry) - before[kind]:
+                _check(kind, title)
     except (Exception, SystemExit) as fault:  # noqa: BLE001  # it is the user's code: anything may come
         _entered(before, digest, name).unload()
         raise ConfigError.of("plugins", explain(fault) or f"{name}: {fault}") from None
@@ -135,6 +154,74 @@ def _execute(code: CodeType, digest: str) -> None:
         raise
 
 
+def _check(kind: str, name: object) -> None:
+    """Refuse a component whose name, parameters or members nothing could work with.
+
+    Raises
+        PluginError with a sentence; whatever its constructor raises.
+    """
+    what = f"the {REGISTRIES[kind].kind} {name!r}"
+    if not (isinstance(name, str) and name.isprintable() and 1 <= len(name) <= MAX_NAME):
+        message = f"{what} should be called by 1 to {MAX_NAME} printable characters"
+        raise PluginError(message)
+    params = _default_params(kind, name, what)
+    try:
+        component = REGISTRIES[kind].build(name, params)
+    except TypeError as fault:
+        if explain(fault) is not None:
+            raise
+        message = f"{what} cannot be built from its parameters: {fault}"
+        raise PluginError(message) from None
+    for member in FLAGS.get(kind, ()):
+        if not isinstance(getattr(component, member, None), bool):
+            message = f"{what} lacks {member}, which should be True or False"
+            raise PluginError(message)
+    for member in METHODS[kind]:
+        if not callable(getattr(component, member, None)):
+            message = f"{what} lacks the method {member}"
+            raise PluginError(message)
+
+
+def _default_params(kind: str, name: str, what: str) -> Params:
+    """Return the parameters that hold where none are given; raises PluginError for wrong ones.
+
+    They are kept with a run, as JSON, and read from there again.
+    """
+    model: object = REGISTRIES[kind].params_model(name)
+    if not (isinstance(model, type) and issubclass(model, Params)):
+        message = f"the parameters of {what} should be a subclass of Params"
+        raise PluginError(message)
+    missing = [title for title, field in model.model_fields.items() if field.is_required()]
+    if missing:
+        message = f"{what} has no default for its parameter {missing[0]}"
+        raise PluginError(message)
+    try:
+        params = model()
+    except ValidationError as error:
+        message = f"{what} has a wrong default: {faults_of(error, model)[0]}"
+        raise PluginError(message) from None
+    for title in model.model_fields:
+        if not _is_kept(params, title):
+            message = f"{what} has a default for {title} that JSON cannot keep exactly"
+            raise PluginError(message)
+    try:
+        json_bytes([model.model_json_schema(), REGISTRIES[kind].description(name)])
+    except (PydanticUserError, ValueError):
+        message = f"the parameters of {what} cannot be described as a JSON Schema"
+        raise PluginError(message) from None
+    return params
+
+
+def _is_kept(params: Params, title: str) -> bool:
+    """Tell whether a parameter is the same once it has been kept as JSON."""
+    try:
+        said = params.model_dump(mode="json", include={title})
+        canonical_hash(said)
+        return bool(getattr(type(params).model_validate(said), title) == getattr(params, title))
+    except (PydanticSerializationError, ValueError):
+        return False
+
+
 def _entered(before: dict[str, set[str]], digest: str, name: str) -> Plugin:
     components = {}
     for kind, registry in REGISTRIES.items():
@@ -156,7 +243,15 @@ def explain(fault: BaseException) -> str | None:
     return None
 
 
-def as_plugin_error(fault: BaseException) -> BaseException:
-    """Return the error to raise for one that came up in a run: the plugin's, or itself."""
-    message = explain(fault)
-    return fault if message is None else PluginError(message)
+@contextmanager
+def plugin_errors() -> Iterator[None]:
+    """Let an error that comes up in a plugin be the plugin's, with its file and line."""
+    try:
+        yield
+    except StudioError:
+        raise
+    except (Exception, SystemExit) as fault:
+        message = explain(fault)
+        if message is None:
+            raise
+        raise PluginError(message) from fault

@@ -35,6 +35,15 @@ def freeze(*arrays: "NDArray[Any] | None") -> None:
             array.flags.writeable = False
 
 
+def as_series(values: object, n_bars: int) -> "NDArray[Any] | None":
+    """Return what a component gave as an array (n_bars,) of real numbers, None where it is none."""
+    try:
+        series = np.asarray(values)
+    except (TypeError, ValueError):  # such as lists of different lengths
+        return None
+    return series if series.shape == (n_bars,) and series.dtype.kind in "fiub" else None
+
+
 class ArrayRecord:
     """A record whose array fields are read-only from its creation on."""
 

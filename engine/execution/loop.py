@@ -12,7 +12,7 @@ from engine.errors import ConfigError, PluginError
 from engine.execution import kernel as imported_kernel
 from engine.execution.slippage import SlippageCoefficients, SlippageModel, constant
 from engine.kernels import View, in_guise, is_compiled, kernel_choice, view_for
-from engine.records import SERIES, CancelCheck, Candles, freeze
+from engine.records import SERIES, CancelCheck, Candles, as_series, freeze
 
 if TYPE_CHECKING:
     from engine.records import Floats
@@ -237,13 +237,19 @@ def _coefficients(
             "take spread_pct or none"
         )
         raise ConfigError.of("execution.slippage_model", message)
-    coefficients = model.coefficients(candles)
-    name = config.slippage_model.name if config.slippage_model else ""
-    for values in (coefficients.spread, coefficients.impact):
-        if values.shape != (len(candles),) or not (values.min() >= 0 and values.max() < np.inf):
-            message = f"the slippage model {name} must return finite coefficients ≥ 0 for each bar"
+    given: object = model.coefficients(candles)
+    what = f"the slippage model {config.slippage_model.name if config.slippage_model else ''}"
+    if not isinstance(given, SlippageCoefficients):
+        message = f"{what} must return SlippageCoefficients"
+        raise PluginError(message)
+    checked = []
+    for values in (given.spread, given.impact):
+        series = as_series(values, len(candles))
+        if series is None or not (series.min() >= 0 and series.max() < np.inf):
+            message = f"{what} must return finite coefficients ≥ 0 for each bar"
             raise PluginError(message)
-    return coefficients
+        checked.append(series.astype(np.float64, copy=False))
+    return SlippageCoefficients(*checked)
 
 
 def _terms(loop: ModuleType, config: ExecutionConfig) -> Any:

@@ -9,7 +9,7 @@ import numpy as np
 
 from engine.caches import BoundedCache
 from engine.errors import ConfigError, DataError, PluginError
-from engine.records import SERIES, CancelCheck, Candles, freeze, never_cancelled
+from engine.records import SERIES, CancelCheck, Candles, as_series, freeze, never_cancelled
 from engine.registry import Params, Registry
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def compute_features(
 
     Raises
         DataError where an indicator needs a volume that the candles do not have; PluginError where
-        its series are not one number a bar.
+        it does not return series by name, of one number a bar.
     """
     columns: dict[str, Floats] = {}
     computed: set[tuple[str, tuple[str, str, str | None]]] = set()
@@ -145,13 +145,22 @@ def _shifted(feature: Feature, inputs: IndicatorInput) -> "dict[str, Floats]":
     if feature.indicator.needs_volume and candles.volume is None:
         name = f"{candles.symbol} {candles.timeframe}"
         raise DataError(f"{feature.column} needs volume, which {name} does not have")
+    outputs: object = feature.indicator.compute(inputs)
+    if not isinstance(outputs, Mapping) or not all(map(_is_name, outputs)):
+        message = f"the indicator {feature.column} must return a dictionary of series by name"
+        raise PluginError(message)
     columns = {}
-    for output, series in feature.indicator.compute(inputs).items():
-        if np.shape(series) != candles.close.shape:
+    for output, values in outputs.items():
+        series = as_series(values, len(candles))
+        if series is None:
             message = f"the indicator {feature.column} must return one number for each bar"
             raise PluginError(message)
         columns["_".join(filter(None, [feature.column, output]))] = shift(series)
     return columns
+
+
+def _is_name(output: object) -> bool:
+    return isinstance(output, str) and output.isprintable()
 
 
 def _size(columns: "dict[str, Floats]") -> int:

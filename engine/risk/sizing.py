@@ -8,7 +8,7 @@ import numpy as np
 
 from engine.errors import PluginError
 from engine.features import FeatureSpec, ShiftedCandles
-from engine.records import CancelCheck, freeze, never_cancelled
+from engine.records import CancelCheck, as_series, freeze, never_cancelled
 from engine.registry import Registry
 
 if TYPE_CHECKING:
@@ -49,9 +49,9 @@ def target_weights(sizing: Sizing, view: SizingView, name: str = "") -> "Floats"
     Raises
         PluginError where the sizes of the model ``name`` are not one finite number ≥ 0 a bar.
     """
-    sizes = np.asarray(sizing.sizes(view))
-    valid = sizes.shape == view.signals.shape and sizes.dtype.kind in "fiu"
-    if not (valid and sizes.min() >= 0 and sizes.max() < np.inf):  # false for NaN too
+    sizes = as_series(sizing.sizes(view), len(view.signals))
+    # Neither holds for NaN.
+    if sizes is None or not (sizes.min() >= 0 and sizes.max() < np.inf):
         message = f"the sizing model {name} must return a finite size of at least 0 for each bar"
         raise PluginError(message)
     weights: Floats = np.multiply(view.signals, sizes, dtype=np.float64)

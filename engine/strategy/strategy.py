@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from engine.errors import PluginError
 from engine.features import FeatureSpec, ShiftedCandles
-from engine.records import freeze
+from engine.records import as_series, freeze
 from engine.registry import Registry
 
 if TYPE_CHECKING:
@@ -42,12 +42,15 @@ def compute_signals(strategy: Strategy, name: str, view: StrategyView) -> "Integ
     Raises
         PluginError where they are not one of -1, 0 and +1 for each bar.
     """
-    signals = np.asarray(strategy.signals(view))
-    valid = signals.shape == (len(view.candles),) and signals.dtype.kind in "fiub"
-    valid = valid and signals.min() >= -1 and signals.max() <= 1  # false for NaN too
-    whole: Integers = signals.astype(np.int64, copy=False) if valid else np.empty(0, np.int64)
-    if not valid or (signals.dtype.kind == "f" and (whole != signals).any()):
+    signals = as_series(strategy.signals(view), len(view.candles))
+    if signals is None or not _are_signs(signals):
         message = f"the strategy {name} must return -1, 0 or +1 for each bar"
         raise PluginError(message)
+    whole: Integers = signals.astype(np.int64, copy=False)
     freeze(whole)
     return whole
+
+
+def _are_signs(values: Any) -> bool:
+    within = values.min() >= -1 and values.max() <= 1  # false for NaN too
+    return bool(within and (values.dtype.kind != "f" or (np.trunc(values) == values).all()))

@@ -4,15 +4,22 @@ A test is called on the run's own thread; its tasks run on others, in other proc
 machines, and draw from streams that depend on the replicate's number alone.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from engine.config import ExecutionConfig
 from engine.errors import PluginError
 from engine.execution import BarLoop
 from engine.identity import json_bytes
-from engine.records import CancelCheck, Candles, Execution, Metrics, ValidationReport
+from engine.records import (
+    CancelCheck,
+    Candles,
+    Execution,
+    Metrics,
+    RunWarning,
+    ValidationReport,
+)
 from engine.registry import Registry
 
 if TYPE_CHECKING:
@@ -107,8 +114,13 @@ def as_report(name: str, report: object) -> ValidationReport:
     message = f"the validation test {name} must return a report of finite JSON values"
     if not isinstance(report, ValidationReport):
         raise PluginError(message)
+    said: list[object] = [report.document, report.headline]
     try:
-        json_bytes([report.document, report.headline])
-    except (TypeError, ValueError) as fault:
+        objects = all(isinstance(each, Mapping) for each in said)
+        warnings = all(isinstance(each, RunWarning) for each in report.warnings)
+        json_bytes([*said, *map(asdict, report.warnings)])
+    except (TypeError, ValueError, RecursionError) as fault:
         raise PluginError(message) from fault
+    if not (objects and warnings):
+        raise PluginError(message)
     return report

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from app.backtests import check_partial
 from engine.artifacts import summary_document
 from engine.errors import ConfigError, PluginError
 from engine.identity import json_bytes
@@ -132,6 +133,10 @@ class Odd:
         ("ValidationReport({'x': float('nan')})", "the validation test odd must return a report"),
         ("ValidationReport({'x': subject})", "the validation test odd must return a report"),
         ("{'x': 1}", "the validation test odd must return a report"),
+        ("ValidationReport([1])", "the validation test odd must return a report"),
+        ("ValidationReport({}, 5)", "the validation test odd must return a report"),
+        ("ValidationReport({}, {}, ('late',))", "the validation test odd must return a report"),
+        ("ValidationReport({}, {}, None)", "the validation test odd must return a report"),
         ("1 / 0", r"mine.py, line 11: ZeroDivisionError"),
     ],
 )
@@ -198,6 +203,7 @@ def test_plugin_code_is_part_of_the_hash(load: Callable[[str], Plugin]) -> None:
         ("np.full(len(view.candles), np.nan)", "must return -1, 0 or \\+1"),
         ("np.full(len(view.candles), 'x')", "must return -1, 0 or \\+1"),
         ("None", "must return -1, 0 or \\+1"),
+        ("[[1], [1, 2]]", "must return -1, 0 or \\+1"),
         ("view.candles.close.fill(0)", "line 12: ValueError: assignment destination is read-only"),
         ("view.candles.secret", "line 12: AttributeError: secret"),
     ],
@@ -250,6 +256,54 @@ def test_wrong_results_of_components(
         run(SAMPLE | raw)
 
 
+INDICATOR = {"indicators": [{"name": "short"}]}
+SIZING = {"risk": {"name": "negative"}}
+SLIPPAGE = {"execution": {"slippage_model": {"name": "two"}}}
+SPECS = "must return a list of FeatureSpec"
+
+
+@pytest.mark.parametrize(
+    ("raw", "due", "given", "words"),
+    [
+        (INDICATOR, '{"": np.ones(2)}', "np.ones(2)", "indicator short must return a dictionary"),
+        (INDICATOR, '{"": np.ones(2)}', "{5: np.ones(2)}", "indicator short must return a dict"),
+        (INDICATOR, "np.ones(2)}", "[[1], [1, 2]]}", "indicator short must return one number"),
+        (INDICATOR, "np.ones(2)}", "inputs.candles.close.astype(str)}", "must return one number"),
+        (SIZING, "return []", "return 5", f"of the sizing model negative {SPECS}"),
+        (SIZING, "return []", "return ['sma']", f"of the sizing model negative {SPECS}"),
+        (SIZING, "return []", "return [FeatureSpec(5)]", f"of the sizing model negative {SPECS}"),
+        (SIZING, "return []", "return [FeatureSpec('sma', 5)]", f"model negative {SPECS}"),
+        (SIZING, "np.full(len(view.signals), -1.0)", "[[1], [1, 2]]", "must return a finite size"),
+        (SLIPPAGE, "SlippageCoefficients(np.ones(2), np.ones(2))", "None",
+         "the slippage model two must return SlippageCoefficients"),
+        (SLIPPAGE, "np.ones(2), np.ones(2)", "5, None", "the slippage model two must return fin"),
+    ],
+)  # fmt: skip
+def test_wrong_types_of_results(
+    load: Callable[[str], Plugin], raw: dict[str, Any], due: str, given: str, words: str
+) -> None:
+    """What a component returns instead of arrays or features is its mistake, told by name."""
+    source = COMPONENTS.replace("import indicators", "import FeatureSpec, indicators")
+    load(source.replace(due, given))
+    with pytest.raises(PluginError, match=words):
+        run(SAMPLE | raw)
+
+
+def test_a_strategy_that_lists_no_features(load: Callable[[str], Plugin]) -> None:
+    """What a strategy reads is a list of FeatureSpec, also where a configuration is only checked."""
+    load(STRATEGY.replace("BODY", "1").replace("return []", "return ['sma']"))
+    with pytest.raises(PluginError, match=rf"features\(\) of the strategy mine {SPECS}"):
+        check_partial({"strategy": {"name": "mine"}})
+
+
+def test_whole_numbers_as_coefficients(load: Callable[[str], Plugin]) -> None:
+    """Coefficients may be any numbers, one a bar: lists and whole numbers too."""
+    given = "SlippageCoefficients([0] * len(candles), np.zeros(len(candles), int))"
+    source = COMPONENTS.replace("SlippageCoefficients(np.ones(2), np.ones(2))", given)
+    load(source)
+    assert (run(SAMPLE | SLIPPAGE).execution.fills.slippage == 0).all()
+
+
 @pytest.mark.parametrize(
     ("source", "words"),
     [
@@ -260,8 +314,19 @@ def test_wrong_results_of_components(
         ("x = '\0'", "mine.py"),
         (STRATEGY.replace('"mine"', '"dual_sma"'), "the strategy 'dual_sma' is registered twice"),
         (STRATEGY.replace("BODY", "1") + "raise ValueError('late')", "line 13: ValueError: late"),
+        (COMPONENTS.replace("needs_volume", "volume"),
+         "mine.py: the indicator 'short' lacks needs_volume, which should be True or False"),
+        (STRATEGY.replace("features", "reads"), "the strategy 'mine' lacks the method features"),
+        (COMPONENTS.replace("def sizes", "def size"), "model 'negative' lacks the method sizes"),
+        (TEST.replace("def run", "def runs"), "validation test 'odd' lacks the method run"),
+        (TEST.replace("(self, params)", "(self)"), "mine.py: the validation test 'odd' cannot be"),
+        (STRATEGY.replace("pass", "raise KeyError(1)"), "mine.py, line 9: KeyError: 1"),
+        (STRATEGY.replace("pass", "raise TypeError(1)"), "mine.py, line 9: TypeError: 1"),
+        (STRATEGY.replace('"mine"', "5"), "strategy 5 should be called by 1 to 64 printable"),
+        (STRATEGY.replace('"mine"', '"\\ud800"'), "should be called by 1 to 64 printable"),
+        (STRATEGY.replace("Params)", "dict)"), "of the strategy 'mine' should be a subclass of Par"),
     ],
-)
+)  # fmt: skip
 def test_plugins_that_cannot_be_loaded(
     load: Callable[[str], Plugin], source: str, words: str
 ) -> None:
@@ -270,6 +335,34 @@ def test_plugins_that_cannot_be_loaded(
     with pytest.raises(ConfigError, match=re.escape(words)):
         load(source)
     assert {kind: list(registry) for kind, registry in REGISTRIES.items()} == before
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ("length: int", "the strategy 'mine' has no default for its parameter length"),
+        ("length: int = 2.5", "the strategy 'mine' has a wrong default: length: should be a valid"),
+        ("length: int = 2**60", "'mine' has a default for length that JSON cannot keep exactly"),
+        ("length: tuple[int, ...] = (1,)", "default for length that JSON cannot keep exactly"),
+        ("length: object = object()", "default for length that JSON cannot keep exactly"),
+        ("length: str = '\\ud800'", "default for length that JSON cannot keep exactly"),
+        ("length: Callable[[], int] | None = None", "cannot be described as a JSON Schema"),
+        ("length: int = Field(1, description='\\ud800')", "cannot be described as a JSON Schema"),
+    ],
+)
+@pytest.mark.usefixtures("unload_after")
+def test_parameters_without_a_usable_default(
+    studio: Studio, tmp_path: Path, fields: str, words: str
+) -> None:
+    """Forms and hashes need every default, so a plugin without one is refused by every command."""
+    own = f"from typing import Callable\nfrom pydantic import Field\nclass Own(Params):\n    {fields}\n@strategies"
+    source = STRATEGY.replace("Params)", "Own)").replace("@strategies", own)
+    (tmp_path / "mine.py").write_text(source, encoding="utf-8")
+    for command in ("catalog", "run"):
+        ended = studio(command, "--plugins", "mine.py")
+        assert (ended.code, ended.err.count("\n")) == (2, 1)
+        assert ended.err.startswith("studio: plugins: mine.py: ")
+        assert words in ended.err
 
 
 def test_unreadable_plugins(studio: Studio) -> None:
@@ -297,11 +390,10 @@ def test_values_inside_parameters(load: Callable[[str], Plugin]) -> None:
 
 
 def test_a_faulty_constructor_is_the_plugins(load: Callable[[str], Plugin]) -> None:
-    """An error while a component is built carries the plugin's line as well."""
-    load(
-        STRATEGY.replace("params): pass", "params): raise RuntimeError('no')").replace("BODY", "1")
-    )
-    with pytest.raises(PluginError, match=r"mine.py, line 9: RuntimeError: no"):
+    """An error while a component is built for a run carries the plugin's line as well."""
+    once = "    built = []\n    def __init__(self, params): self.built.append(1 / (not self.built))"
+    load(STRATEGY.replace("    def __init__(self, params): pass", once))
+    with pytest.raises(PluginError, match=r"mine.py, line 10: ZeroDivisionError"):
         run(SAMPLE | {"strategy": {"name": "mine"}})
 
 
