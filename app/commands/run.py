@@ -95,7 +95,7 @@ def run_command(request: RunRequest) -> None:
 def _raw_config(request: RunRequest, options: ReadOptions) -> dict[str, Any]:
     raw = _chosen_config(request)
     if request.candles is not None:
-        raw = _for_file(raw, request, request.candles, options)
+        raw = _for_file(raw, request, request.candles)
     else:
         _refuse_without_candles(request)
     if request.calendar is not None:
@@ -103,6 +103,11 @@ def _raw_config(request: RunRequest, options: ReadOptions) -> dict[str, Any]:
     if request.on_bad_rows is not None:
         raw["on_bad_rows"] = request.on_bad_rows
     raw = with_overrides(raw, request.overrides)
+    if request.candles is not None and "timeframe" not in raw:
+        file = FileProvider(request.candles, options)
+        # By the run's own rule for bad rows, so that what is said of them is true of the run.
+        dataset = file.read("FILE", None, raw.get("on_bad_rows", "refuse"))
+        raw["timeframe"] = dataset.candles.timeframe
     if not request.plot:
         raw["plot"] = False
     return raw
@@ -141,12 +146,11 @@ def _refuse_without_candles(request: RunRequest) -> None:
     raise ConfigError.of("", message)
 
 
-def _for_file(
-    raw: Mapping[str, Any], request: RunRequest, path: Path, options: ReadOptions
-) -> dict[str, Any]:
+def _for_file(raw: Mapping[str, Any], request: RunRequest, path: Path) -> dict[str, Any]:
     """Return the configuration for candles from a file: flags, else itself, else the file's name.
 
-    The candles count as local ones, so that the same data imported gives the same run.
+    The candles count as local ones, so that the same data imported gives the same run. The
+    timeframe may stay open.
     """
     symbol, timeframe = request.symbol, request.timeframe
     if symbol is None and "symbol" not in raw:
@@ -160,9 +164,6 @@ def _for_file(
     config = {**raw, "provider": "local"}
     if symbol is not None:
         config["symbol"] = symbol
-    if timeframe is None and "timeframe" not in raw:
-        dataset = FileProvider(path, options).read("FILE", None, "drop")
-        timeframe = dataset.candles.timeframe
     if timeframe is not None:
         config["timeframe"] = timeframe
     return config

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from app.config_file import sample_config
 
 Studio = Callable[..., Any]
@@ -91,6 +93,34 @@ def test_bad_candles_name_file_rule_and_rows(studio: Studio, candles: Path, tmp_
         in ended.err
     )
     assert [path.name for path in tmp_path.iterdir()] == ["TEST_1d.csv"]
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        (f"2024-01-01,{'9' * 400},1,1,1,1", "a price that is missing, not a number"),
+        ("0001-01-01,1,1,1,1,1", "a time that is missing or cannot be read"),
+    ],
+)
+def test_rows_that_are_all_bad(studio: Studio, candles: Path, row: str, words: str) -> None:
+    """A file of bad rows alone is refused for them; that they were dropped is said if they were."""
+    plain = candles.rename(candles.with_name("TEST.csv"))
+    plain.write_text(f"Date,Open,High,Low,Close,Volume\n{row}\n{row}\n", encoding="utf-8")
+    ended = studio("run", "--candles", plain)
+    assert (ended.code, words in ended.err, "dropped" in ended.err) == (3, True, False)
+    for drop in (("--on-bad-rows", "drop"), ("--set", "on_bad_rows=drop")):
+        ended = studio("run", "--candles", plain, *drop)
+        assert (ended.code, "no row is left after the bad" in ended.err) == (3, True)
+
+
+def test_one_bar_tells_no_timeframe(studio: Studio, candles: Path) -> None:
+    """What the bars do not tell is asked for, and --set may give it."""
+    plain = candles.rename(candles.with_name("TEST.csv"))
+    lines = plain.read_text(encoding="utf-8").splitlines()
+    plain.write_text("\n".join(lines[:2]), encoding="utf-8")
+    ended = studio("run", "--candles", plain)
+    assert (ended.code, "one bar does not tell its timeframe; give it" in ended.err) == (3, True)
+    assert studio("run", "--candles", plain, "--no-plot", "--set", "timeframe=1d").code == 0
 
 
 def test_dropped_rows_are_said(studio: Studio, candles: Path) -> None:
