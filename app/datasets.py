@@ -90,13 +90,16 @@ def read_candles(file: ImportFile) -> Dataset:
 
 
 def _check(symbol: str, timeframe: str | None, on_bad_rows: str) -> None:
-    raw: dict[str, Any] = {"symbol": symbol, "on_bad_rows": on_bad_rows}
+    faults = [] if is_portable_name(symbol) else [Fault("symbol", NAME_RULE)]
+    raw: dict[str, Any] = {"symbol": "X", "on_bad_rows": on_bad_rows}
     if timeframe is not None:
         raw["timeframe"] = timeframe
     try:
         RunConfig.model_validate(raw)
     except ValidationError as error:
-        raise ConfigError(faults_of(error, RunConfig)) from None
+        faults += faults_of(error, RunConfig)
+    if faults:
+        raise ConfigError(faults)
 
 
 def check_dataset_name(symbol: str, timeframe: str) -> None:

@@ -15,8 +15,13 @@ from app.token_file import known_token
 from engine.errors import ConfigError, DataError, Fault, StorageError, StudioError
 
 TIMEOUT_S = 60.0
-# What a command's own work would have raised, by the status of the answer.
-MEANINGS: dict[int, type[StudioError]] = {404: DataError, 409: DataError, 507: StorageError}
+# What a command's own work would have raised, by the status of an answer that lists no fields.
+MEANINGS: dict[int, type[StudioError]] = {
+    404: DataError,
+    409: DataError,
+    422: DataError,
+    507: StorageError,
+}
 
 
 class LocalClient:
@@ -93,7 +98,8 @@ class LocalClient:
 
 
 def _as_raised(status: int, error: Any) -> StudioError:
-    if status in {400, 422}:
-        listed = (error.get("details") or {}).get("errors") or [error | {"field": ""}]
+    listed = (error.get("details") or {}).get("errors")
+    if listed or status == 400:
+        listed = listed or [error | {"field": ""}]
         return ConfigError(Fault(each["field"], each["message"]) for each in listed)
     return MEANINGS.get(status, StudioError)(error["message"])

@@ -84,6 +84,8 @@ def test_an_import_is_the_same_run_as_its_file(studio: Studio, file: Path) -> No
     ("arguments", "code", "words"),
     [
         (["--symbol", "a/b"], 2, "symbol: should be 1 to 64 letters (A to Z, a to z), digits"),
+        (["--symbol", "CON"], 2, "symbol: should be 1 to 64 letters (A to Z, a to z), digits"),
+        (["--symbol", "Com9.x"], 2, "no device's name, such as nul"),
         (["--timeframe", "2d"], 2, "timeframe: should be '1m'"),
         (["--timeframe", "1h"], 3, "does not fit 1h"),
         (["--tz", "Mars/Olympus"], 2, "unknown time zone 'Mars/Olympus'"),

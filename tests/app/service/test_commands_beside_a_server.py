@@ -14,7 +14,7 @@ from app.local_client import LocalClient
 from app.runtime_file import RuntimeFile
 from app.settings import Settings
 from engine.data import store
-from engine.errors import StudioError
+from engine.errors import ConfigError, StudioError
 
 Server = Any
 Studio = Callable[..., Any]
@@ -157,6 +157,23 @@ def test_the_token_is_in_a_file_of_its_own(
             environment.setenv("STUDIO_TOKEN_FILE", str(token_file))
             assert studio(*command).code == 0
     assert not (server.data_dir / "token").exists()
+
+
+def test_refusals_mean_the_same_beside_a_server(
+    server: Server, studio: Studio, candles: Path, tmp_path: Path
+) -> None:
+    """What a server refuses ends a command as its own refusal would: a wrong name, wrong data."""
+    place = ("--data-dir", server.data_dir)
+    assert studio("import", candles, *place).code == 0
+    for where in (place, ("--data-dir", tmp_path / "other")):
+        assert studio("import", candles, "--symbol", "con", *where).code == 2
+        assert studio("import", candles, *where).code == 0
+        ended = studio("import", candles, "--symbol", "Test", *where)
+        assert (ended.code, "differs only in case" in ended.err) == (3, True)
+    holder = RuntimeFile(f"http://127.0.0.1:{server.port}", 1, "0", "x")
+    client = LocalClient(Settings(data_dir=server.data_dir), HeldError("held", holder))
+    with pytest.raises(ConfigError, match=r"symbol: should be .*no device's name"):
+        client.put_file("/datasets/com9/1d", {}, candles)
 
 
 def test_a_holder_that_cannot_be_asked(tmp_path: Path) -> None:
