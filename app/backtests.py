@@ -119,7 +119,8 @@ class Backtests:
             decimal=said.get("decimal"),
             limits=self._settings.file_limits,
         )
-        file = ImportFile(path, symbol, timeframe, options, said.get("calendar"))
+        calendar, source = said.get("calendar"), said.get("source", "")
+        file = ImportFile(path, symbol, timeframe, options, calendar, source)
         return import_file(self._settings, file, live)
 
     def delete_dataset(

@@ -60,13 +60,17 @@ def own_provider(raw: Mapping[str, Any], settings: Settings) -> Provider | None:
 
 @dataclass(frozen=True)
 class ImportFile:
-    """A file of candles and what is said about it; a ``timeframe`` of None is the bars' own."""
+    """A file of candles and what is said about it; a ``timeframe`` of None is the bars' own.
+
+    ``source`` is what it is called where it came from, if not as ``path`` says.
+    """
 
     path: Path
     symbol: str
     timeframe: str | None
     options: ReadOptions
     calendar: str | None
+    source: str = ""
 
 
 def read_candles(file: ImportFile) -> Dataset:
@@ -137,7 +141,7 @@ def import_file(
             if local.would_change(config, candles.symbol, candles.timeframe):
                 message = f"{candles.symbol} {candles.timeframe} is needed by a run as it is"
                 raise ApiError("DATASET_IN_USE", message)
-    import_dataset(settings.data_dir, dataset, file.path.name)
+    import_dataset(settings.data_dir, dataset, file.source or file.path.name)
     return dataclasses.asdict(describe("local", dataset)), before is None
 
 

@@ -191,6 +191,10 @@ OPERATIONS: tuple[Operation, ...] = (
             "decimal": Parameter({"type": "string", "enum": [".", ","]}, "the decimal mark"),
             "calendar": Parameter(),
             "on_bad_rows": Parameter(),
+            "source": Parameter(
+                {"type": "string"},
+                "what the file is called, kept with the candles; of a path the last part",
+            ),
         },
     ),
     Operation(

@@ -1,5 +1,7 @@
 """How messages put counts, sizes and patterns to a person; light, so that a server may start."""
 
+import re
+
 # The name of a symbol: a file's name on every system.
 SYMBOL_PATTERN = r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9])?$"
 NAME_WORDS = (
@@ -26,6 +28,12 @@ def size_in_words(n_bytes: int) -> str:
         if n_bytes >= size and n_bytes % size == 0:
             return f"{n_bytes // size:,} {unit}"
     return counted(n_bytes, "byte")
+
+
+def file_name(given: str) -> str:
+    """Return what a file is called as text to keep: no path, printable, at most 255 characters."""
+    last = re.split(r"[/\\]", given)[-1]
+    return "".join(each if each.isprintable() else "\ufffd" for each in last[:255])
 
 
 def pattern_in_words(pattern: str) -> str:

@@ -24,7 +24,7 @@ from engine.data import (
     guess_name,
     import_dataset,
 )
-from engine.wording import counted
+from engine.wording import counted, file_name
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,7 @@ def _import_through(client: LocalClient, request: ImportRequest, dataset: Datase
             "decimal": options.decimal,
             "calendar": request.calendar,
             "on_bad_rows": options.on_bad_rows,
+            "source": file_name(request.file.name),
         },
         request.file,
     )

@@ -22,6 +22,7 @@ from engine.durable import move, partial_of
 from engine.errors import DataError, StorageError
 from engine.identity import candle_digest, json_bytes
 from engine.records import SERIES, Candles
+from engine.wording import file_name
 
 METADATA = b"studio"
 VERSION = 1
@@ -44,7 +45,7 @@ def write_dataset(path: Path, dataset: Dataset, source: str) -> None:
         "timeframe": candles.timeframe,
         "timezone": candles.timezone,
         "calendar": dataset.calendar,
-        "source": source,
+        "source": file_name(source),
         "digest": candle_digest(candles),
         "quality": asdict(dataset.report),
         "first_ts": int(candles.ts[0]),
@@ -95,8 +96,8 @@ def read_metadata(path: Path) -> dict[str, Any]:
         DataError where the file is not one of ours or is damaged.
     """
     try:
-        with pq.ParquetFile(path) as file:
-            text = (file.metadata.metadata or {}).get(METADATA)
+        with path.open("rb") as file, pq.ParquetFile(file) as table:
+            text = (table.metadata.metadata or {}).get(METADATA)
         metadata = json.loads(text) if text is not None else None
     except (pa.ArrowException, OSError, ValueError):
         metadata = None
@@ -118,8 +119,8 @@ def read_dataset(path: Path) -> Dataset:
     """
     metadata = read_metadata(path)
     try:
-        with pq.ParquetFile(path) as file:
-            batches = list(file.iter_batches(batch_size=1 << 20))
+        with path.open("rb") as file, pq.ParquetFile(file) as table:
+            batches = list(table.iter_batches(batch_size=1 << 20))
         names = batches[0].schema.names
         columns: dict[str, Any] = {
             name: np.concatenate([as_numpy(batch.column(name)) for batch in batches])

@@ -146,6 +146,7 @@ class DataPart(ttk.Labelframe):
         dialog: ImportDialog | None,
     ) -> None:
         place = f"/datasets/{quote(symbol, safe='')}/{quote(timeframe, safe='')}"
+        said = {**said, "source": path.name.encode(errors="replace").decode()}
         self._panel.say(f"Importing {path.name}…")
         self._panel.ask(
             lambda: self._panel.client.put_file(place, said, path),

@@ -4,7 +4,14 @@ import re
 
 import pytest
 
-from engine.wording import PATTERNS, SYMBOL_PATTERN, counted, pattern_in_words, size_in_words
+from engine.wording import (
+    PATTERNS,
+    SYMBOL_PATTERN,
+    counted,
+    file_name,
+    pattern_in_words,
+    size_in_words,
+)
 
 
 @pytest.mark.parametrize(
@@ -43,3 +50,19 @@ def test_patterns() -> None:
         assert pattern_in_words(pattern) == words
     assert "letters" in pattern_in_words(SYMBOL_PATTERN)
     assert pattern_in_words("^x+$") == "should match the pattern '^x+$'"
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("SPX_1d.csv", "SPX_1d.csv"),
+        ("/home/me/bars of mine.csv", "bars of mine.csv"),
+        ("C:\\data\\SPX.csv", "SPX.csv"),
+        ("\udcff\x1b[1m\n.csv", "\ufffd\ufffd[1m\ufffd.csv"),
+        ("x" * 300, "x" * 255),
+        ("", ""),
+    ],
+)
+def test_file_names(given: str, kept: str) -> None:
+    """Of a file's name the last part is kept, as far as it can be printed."""
+    assert file_name(given) == kept

@@ -8,6 +8,7 @@ import pytest
 
 from app.quality import RULES
 from engine.config import TIMEFRAME_MS
+from engine.data.store import read_metadata
 from gui.panel import Panel
 from gui.panels.data import DataPart, words_of
 from gui.panels.import_dialog import guess_name
@@ -78,6 +79,8 @@ def test_an_import_shows_the_set_and_what_was_in_it(
     words = str(part.words.cget("text"))
     assert words == "DAX 1d: of 5 rows, 1 dropped for a bad price; 1 out of order and sorted."
     assert panel.notice.get() == "Imported DAX 1d: 4 bars."
+    (kept,) = panel.data_dir.glob("candles/DAX_1d.parquet")
+    assert read_metadata(kept)["source"] == candles.name
 
 
 def test_a_refused_file_says_the_servers_words(part: DataPart, candles: Path, until: Until) -> None:

@@ -114,7 +114,8 @@ def test_import_through_a_server(server: Server, studio: Studio, candles: Path) 
     listed = server.get("/datasets").json["datasets"][0]
     assert (listed["symbol"], listed["bars"], listed["calendar"]) == ("TEST", 6, "XNYS")
     kept = server.data_dir / "candles" / "TEST_1d.parquet"
-    assert store.read_metadata(kept)["timezone"] == "UTC"
+    told = store.read_metadata(kept)
+    assert (told["timezone"], told["source"]) == ("UTC", candles.name)
 
 
 def test_an_import_that_the_server_refuses(

@@ -67,6 +67,23 @@ def test_the_same_set_as_the_commands(
     assert (one["calendar"], one["timezone"]) == ("XNYS", "America/New_York")
 
 
+@pytest.mark.parametrize(
+    ("query", "source"),
+    [
+        ("", "the file"),
+        ("?source=", "the file"),
+        ("?source=bars%20of%20mine.csv", "bars of mine.csv"),
+        ("?source=..%2F..%5Cmine%0A.csv", "mine\ufffd.csv"),
+    ],
+)
+def test_the_name_of_the_file(server: Server, candles: Path, query: str, source: str) -> None:
+    """A client may say what the file is called; it is kept as a name that can be printed."""
+    assert put(server, candles.read_bytes(), path=PATH + query).status == 201
+    kept = server.data_dir / "candles" / "TEST_1d.parquet"
+    assert store.read_metadata(kept)["source"] == source
+    assert put(server, candles.read_bytes(), path=f"{PATH}?source=%FF").code == "INVALID_QUERY"
+
+
 def test_every_form(server: Server, candles: Path, tmp_path: Path) -> None:
     """CSV, packed CSV and Parquet are told by their content, whatever the type says."""
     text = candles.read_bytes()
