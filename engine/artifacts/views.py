@@ -6,7 +6,7 @@ A piece is small enough that making it keeps other threads waiting for a few mil
 import json
 import re
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import IO, Any
 
@@ -64,8 +64,10 @@ def json_pieces(table: Path | IO[bytes]) -> Generator[bytes]:
 
 @contextmanager
 def _opened(table: Path | IO[bytes]) -> Iterator[Any]:
+    # By itself it opens only paths that are UTF-8.
+    opened = table.open("rb") if isinstance(table, Path) else nullcontext(table)
     try:
-        with pq.ParquetFile(table) as source:
+        with opened as file, pq.ParquetFile(file) as source:
             yield source
     except pa.ArrowException:
         name = table.name if isinstance(table, Path) else "the table"

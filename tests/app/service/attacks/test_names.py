@@ -1,4 +1,6 @@
 import hashlib
+import json
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -6,6 +8,8 @@ from typing import Any
 from urllib.parse import quote, unquote_to_bytes
 
 import pytest
+
+from engine.data.store import read_metadata
 
 Server = Any
 Well = Callable[[Any], bool]
@@ -213,3 +217,24 @@ def test_names_that_would_split_an_answer(server: Server, is_well: Well) -> None
     answer = server.get(f"/runs/{run_id}/artifact/equity.csv")
     assert answer.headers["Content-Disposition"] == f'attachment; filename="{run_id}_equity.csv"'
     assert is_well(server)
+
+
+@pytest.mark.parametrize("beside", [False, True])
+def test_paths_that_are_no_text(
+    serve: Any, studio: Any, candles: Path, tmp_path: Path, *, beside: bool
+) -> None:
+    """Files and directories may be called by any bytes; what is kept of a name can be printed."""
+    odd = os.fsdecode(b"\xff\n")
+    data = tmp_path / odd
+    if beside:
+        serve(data_dir=data)
+    place = ("--data-dir", data)
+    named = candles.rename(tmp_path / f"{odd}_1d.csv")
+    ended = studio("import", named, "--symbol", "ODD", *place)
+    assert (ended.code, ended.err) == (0, "")
+    assert read_metadata(data / "candles/ODD_1d.parquet")["source"] == "\ufffd\ufffd_1d.csv"
+    assert json.loads(studio("datasets", "--json", *place).out)["datasets"][0]["problem"] is None
+    run = ("run", "--set", "symbol=ODD", "--set", "provider=local", "--set", "validation={}")
+    assert studio(*run, "--no-plot", "--json", "--out", f"run{odd}", *place).code == 0
+    assert studio("export", f"run{odd}", "equity", "--out", f"{odd}.csv").code == 0
+    assert (tmp_path / f"{odd}.csv").read_text(encoding="utf-8").count("\n") == 7
