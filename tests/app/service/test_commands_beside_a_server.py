@@ -101,6 +101,8 @@ def test_what_cannot_be_kept(serve: Any, studio: Studio, tmp_path: Path, *, besi
     assert (wrong.code, "seed: should be greater than or equal to 0" in wrong.err) == (2, True)
     assert studio("presets", "import", preset(tmp_path, []), *place).code == 2
     assert studio("presets", "import", preset(tmp_path, {}, "nul"), *place).code == 2
+    half = studio("presets", "import", preset(tmp_path, {"validation": {"x\ud800": None}}), *place)
+    assert (half.code, "is half a character" in half.err) == (2, True)
     assert studio("presets", "import", tmp_path / "none.json", *place).code == 2
     assert studio("presets", "export", "mine", *place).code == 3
     assert json.loads(studio("presets", "list", "--json", *place).out) == {"presets": []}
