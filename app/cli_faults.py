@@ -15,6 +15,8 @@ from engine.errors import (
     VerificationError,
 )
 
+MAX_LISTED = 10  # faults of a configuration
+
 
 class Exit(IntEnum):
     """How a command ends."""
@@ -42,7 +44,8 @@ EXIT_CODES: tuple[tuple[type[StudioError], Exit], ...] = (
 def explain(fault: BaseException, command: str = "studio") -> tuple[str, Exit]:
     """Return what a person should read about an error of ``command``, and the exit code for it."""
     if isinstance(fault, StudioError):
-        return str(fault), next(code for kind, code in EXIT_CODES if isinstance(fault, kind))
+        said = _listed(fault) if isinstance(fault, ConfigError) else str(fault)
+        return said, next(code for kind, code in EXIT_CODES if isinstance(fault, kind))
     if isinstance(fault, KeyboardInterrupt | typer.Abort):
         return "Interrupted; nothing was kept.", Exit.INTERRUPTED
     if isinstance(fault, typer.TyperException):
@@ -53,6 +56,15 @@ def explain(fault: BaseException, command: str = "studio") -> tuple[str, Exit]:
     if isinstance(fault, MemoryError):
         return "There is not enough memory for this run.", Exit.FAILED
     return f"An error inside Studio ({type(fault).__name__}); please report it.", Exit.FAILED
+
+
+def _listed(fault: ConfigError) -> str:
+    """Return what is wrong with a configuration; of much the first, and how much more."""
+    n = len(fault.faults)
+    if n <= MAX_LISTED:
+        return str(fault)
+    first = "\n".join(map(str, fault.faults[:MAX_LISTED]))
+    return f"{first}\nand {n - MAX_LISTED:,} more"
 
 
 def _usage(fault: Any, command: str) -> str:

@@ -54,7 +54,7 @@ def parse_config(text: str, name: str) -> dict[str, Any]:
         raise ConfigError.of("", f"{name} is not valid JSON: {fault.msg} ({where})") from None
     except (ValueError, RecursionError) as fault:
         reason = "it is nested too deeply" if isinstance(fault, RecursionError) else str(fault)
-        raise ConfigError.of("", f"{name} is not valid JSON: {reason[:120]}") from None
+        raise ConfigError.of("", f"{name} is not valid JSON: {reason}") from None
     if not isinstance(value, dict):
         raise ConfigError.of("", f"{name} does not hold a JSON object")
     return value
@@ -63,8 +63,9 @@ def parse_config(text: str, name: str) -> dict[str, Any]:
 def with_overrides(raw: Mapping[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
     """Return the configuration with each ``dotted.field=value`` put in, whatever their order.
 
-    A value is JSON where it parses as JSON, else text. Text in place of a component is its name,
-    and another name than before brings that component's defaults.
+    A value is JSON where it parses as JSON, else text; a symbol is text though it may look like a
+    number. Text in place of a component is its name, and another name than before brings that
+    component's defaults.
 
     Raises
         ConfigError for an override that is malformed or leads into something without fields.
@@ -78,11 +79,13 @@ def with_overrides(raw: Mapping[str, Any], overrides: Iterable[str]) -> dict[str
 
 def _parsed(override: str) -> tuple[str, Any]:
     field, equals, text = override.partition("=")
-    if not equals or not all(field.split(".")):
+    if not equals or not all(field.split(".")) or not field.isprintable():
         raise ConfigError.of("--set", f"{override!r} is not of the form field.name=value")
     try:
         value = parse_json(text)
     except (ValueError, RecursionError):
+        value = text
+    if field == "symbol" and not isinstance(value, str):
         value = text
     if isinstance(value, str) and _is_component(field):
         field += ".name"

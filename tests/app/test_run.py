@@ -287,7 +287,13 @@ def test_faults_are_sentences_with_their_exit_code(
         (b"\xff\xfe{}", "not text in UTF-8"),
         (b"[" * 100_000, "nested too deeply"),
         (b" " * 300_000, "larger than 256 KiB"),
-        (b'{"symbol": ' + b"9" * 5000 + b"}", "not valid JSON"),
+        (b'{"symbol": ' + b"9" * 5000 + b"}", "a whole number of 5,000 digits is too long\n"),
+        (
+            b'{"symbol": "SPX", "x": ["\\ud800"]}',
+            r"c.json is not valid JSON: '\ud800' is half a ch",
+        ),
+        (b'{"symbol": "SPX", "\\udfff": 1}', r"'\udfff' is half a character, not text"),
+        (b'{"symbol": "SPX", "\\ud83d\\ude00": 1}', "\U0001f600: unknown field"),
     ],
 )
 def test_bad_configuration_files(
@@ -299,6 +305,30 @@ def test_bad_configuration_files(
     path.write_bytes(content)
     ended = studio("run", path)
     assert (ended.code, words in ended.err) == (2, True), ended.err
+
+
+def test_a_field_that_is_no_text(studio: Studio) -> None:
+    """A field whose name cannot be printed is refused as the override that it stands in."""
+    ended = studio("run", "--set", "x\udcff=1")
+    assert (ended.code, r"'x\udcff=1' is not of the form" in ended.err) == (2, True)
+
+
+def test_many_faults_are_counted(studio: Studio, tmp_path: Path) -> None:
+    """Of very many faults a command shows the first and says how many more there are."""
+    content = {"symbol": "SPX"} | {f"x{i}": i for i in range(9_000)}
+    (tmp_path / "c.json").write_text(json.dumps(content), encoding="utf-8")
+    ended = studio("run", "c.json")
+    *shown, last = ended.err.splitlines()
+    assert (ended.code, len(shown), last) == (2, 10, "and 8,990 more")
+    (tmp_path / "c.json").write_text('{"symbol": "SPX", "x": 1, "y": 2}', encoding="utf-8")
+    ended = studio("run", "c.json")
+    assert ended.err == "studio: x: unknown field\ny: unknown field\n"
+
+
+@pytest.mark.parametrize("text", ["700", "1e5", "true", '"700"'])
+def test_a_symbol_that_looks_like_a_number(text: str) -> None:
+    """A symbol that --set gives is text, with quotes or without."""
+    assert overridden(f"symbol={text}")["symbol"] == text.strip('"')
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS, errno.EACCES])

@@ -273,6 +273,13 @@ def test_limits_are_reported_only_where_nothing_else_is_wrong() -> None:
     assert not isinstance(caught.value, LimitError)
 
 
+def test_limits_are_asked_before_anything_is_built() -> None:
+    """Of far too many indicators the limit is told, not each that is there twice."""
+    with pytest.raises(LimitError) as caught:
+        make_plan({"symbol": "SPX", "indicators": [{"name": "sma"}] * 5_000})
+    assert str(caught.value) == "indicators: 5000 are more than the limit of 64"
+
+
 def test_checked_configuration_cannot_be_changed() -> None:
     """A configuration is frozen once it is checked."""
     config = checked({})
