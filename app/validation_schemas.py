@@ -148,6 +148,7 @@ class Stitched(Wire):
 
     total_return: float | None
     sharpe: float | None
+    total_return_reason: Reason = Field(None, description="there only where it is null")
 
 
 class SharpeDecay(Wire):

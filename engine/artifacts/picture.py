@@ -100,8 +100,9 @@ def _stitched(result: BacktestResult) -> Curve | None:
 
 
 def _fold_ends(validation: Document, initial_cash: float) -> Curve | None:
-    folds = [fold["out_of_sample"] for fold in validation.get("walk_forward", {}).get("folds", [])]
-    if not folds:
+    found = validation.get("walk_forward", {})
+    folds = [fold["out_of_sample"] for fold in found.get("folds", [])]
+    if not folds or found["stitched"]["total_return"] is None:
         return None
     ts, equity = [folds[0]["first_ts"]], [initial_cash]
     for fold in folds:

@@ -83,7 +83,8 @@ def _draw_bootstrap(axes: "Axes", found: Document) -> None:
 def _draw_stitched(axes: "Axes", picture: Picture, found: Document) -> None:
     """Draw the equity of the later stretches, one after another."""
     if picture.stitched is None:
-        _say(axes, f"Later stretches: {REASONS.get(found['reason'], 'undefined')}")
+        why: str = found["reason"] or found["stitched"].get("total_return_reason", "")
+        _say(axes, f"Later stretches: {REASONS.get(why, 'undefined')}")
         return
     ts, equity = picture.stitched
     drawn = sample_bars(equity)

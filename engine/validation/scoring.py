@@ -51,10 +51,10 @@ class Score:
         """Return T of ``returns`` (m,)."""
         if not len(returns):
             return null("too_few_bars")
-        with np.errstate(over="ignore", invalid="ignore"):  # what overflows is null, and says so
-            if self.statistic == "sharpe":
-                return sharpe_of_returns(returns, self.rf, self.periods).finite()
+        if self.statistic == "total_return":
             return Measured(float(compounded(returns)[-1]) - 1.0).finite()
+        with np.errstate(over="ignore", invalid="ignore"):  # what overflows is null, and says so
+            return sharpe_of_returns(returns, self.rf, self.periods).finite()
 
     def of_equity(self, equity: "Floats", initial: float) -> Measured:
         """Return T of all per-bar returns of an equity curve (n_bars,)."""
@@ -83,8 +83,12 @@ class Score:
 
 
 def compounded(returns: "Floats") -> "Floats":
-    """Return Π (1 + r) up to each of ``returns`` (m,); what is 0 or debt stays as it is."""
-    grown: Floats = np.cumprod(1.0 + returns, dtype=np.float64)
+    """Return Π (1 + r) up to each of ``returns`` (m,); what is 0 or debt stays as it is.
+
+    Infinite where that is beyond all numbers.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        grown: Floats = np.cumprod(1.0 + returns, dtype=np.float64)
     lost = np.flatnonzero(grown <= 0)
     if len(lost):
         grown[lost[0] :] = grown[lost[0]]

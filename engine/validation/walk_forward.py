@@ -119,24 +119,27 @@ class WalkForward:
         stitched = np.concatenate(stretches)
         score = _score(subject)
         ratio = score.of_returns(stitched)
-        equity = compounded(stitched) * subject.initial_cash
-        total = float(equity[-1]) / subject.initial_cash - 1.0
+        with np.errstate(over="ignore"):  # what overflows is null, and says so
+            equity = compounded(stitched) * subject.initial_cash
+        total = Measured(float(equity[-1]) / subject.initial_cash - 1.0).finite()
         outcomes = np.array([after.total_return for _, after in pairs])
         efficiency = _efficiency(pairs, subject.periods)
         document |= {
             "observed": ratio.value,
             "reason": ratio.reason,
-            "stitched": {"total_return": total, "sharpe": ratio.value},
+            "stitched": {"total_return": total.value, "sharpe": ratio.value},
             "positive_folds": float((outcomes > 0).mean()),
             "sharpe_decay": _decay(pairs),
             "efficiency": efficiency.value,
             "efficiency_reason": efficiency.reason,
             "histogram": histogram(outcomes),
         }
+        headline = {"walk_forward_sharpe": ratio.value}
+        if total.reason is not None:
+            document["stitched"]["total_return_reason"] = total.reason
+            return ValidationReport(document, headline)
         bars = np.arange(pairs[0][1].start, pairs[-1][1].end, dtype=np.int64)
-        return ValidationReport(
-            document, {"walk_forward_sharpe": ratio.value}, curve=(bars, equity)
-        )
+        return ValidationReport(document, headline, curve=(bars, equity))
 
     def _segment(
         self, subject: Subject, start: int, end: int, replicates: Replicates

@@ -1,5 +1,6 @@
 """Runs with nothing to say to a test, or too much: what each document then answers."""
 
+import io
 import json
 import math
 from collections.abc import Callable, Iterator
@@ -10,9 +11,12 @@ import numpy as np
 import pytest
 
 from engine import metrics
+from engine.artifacts.picture import Picture, _fold_ends
+from engine.artifacts.plot import draw_png
 from engine.errors import ConfigError
 from engine.records import BacktestResult, Candles
 from engine.validation import REASONS
+from engine.validation.scoring import compounded
 
 Backtest = Callable[..., BacktestResult]
 Make = Callable[..., Candles]
@@ -51,6 +55,16 @@ def still(of: Candles, n_bars: int | None = None) -> Candles:
 def untraded(of: Candles) -> Candles:
     """Return candles without any volume."""
     return replace(of, volume=np.zeros(len(of)))
+
+
+def soaring(of: Candles) -> Candles:
+    """Return candles whose price halves while nothing is out of sample yet, and then triples."""
+    moves = np.full(len(of), 3.0)
+    moves[:3] = 1.0, 1.0, 0.5
+    close = 1e-150 * np.cumprod(moves)
+    opening = close / moves
+    high, low = np.maximum(opening, close), np.minimum(opening, close)
+    return replace(of, open=opening, high=high, low=low, close=close)
 
 
 CASES: dict[str, tuple[Callable[[Make], Candles], dict[str, Any]]] = {
@@ -100,6 +114,14 @@ CASES: dict[str, tuple[Callable[[Make], Candles], dict[str, Any]]] = {
     "ruined": (
         lambda c: c(60, 3, move=0.1),
         {"strategy": CROSS, "risk": LEVERED, "execution": SLIPPED},
+    ),
+    "ruined, then beyond all numbers": (
+        lambda c: soaring(c(600, 1)),
+        {
+            "strategy": HOLD,
+            "risk": LEVERED,
+            "validation": every_test(walk_forward={"folds": 190}),
+        },
     ),
     "one bar": (lambda c: c(1, 1), {"strategy": HOLD, "execution": SLIPPED}),
     "two bars": (lambda c: c(2, 3), {"strategy": HOLD, "execution": SLIPPED}),
@@ -332,3 +354,22 @@ def test_a_handful_of_bars(case: str, backtest: Backtest, candles: Make) -> None
         expected = 1e4 * (bars.close[-1] / bars.open[1] - 1)
         assert noise["breakeven_slippage_bps"] == pytest.approx(expected, abs=0.001)
     assert resampled["sharpe"]["undefined"] <= 7
+
+
+def test_stitched_beyond_all_numbers(backtest: Backtest, candles: Make) -> None:
+    """What the later stretches would have grown to together is null where no number holds it."""
+    result, found = run_case("ruined, then beyond all numbers", backtest, candles)
+    stitched = found["walk_forward"]["stitched"]
+    assert (stitched["total_return"], stitched["total_return_reason"]) == (None, "overflow")
+    assert result.validation["walk_forward"].curve is None
+    later = [each["out_of_sample"]["total_return"] for each in found["walk_forward"]["folds"]]
+    assert min(later) > 30
+    drawn = io.BytesIO()
+    draw_png(Picture.of(result), drawn)
+    assert drawn.getvalue().startswith(b"\x89PNG")
+    assert _fold_ends(found, 1.0) is None
+
+
+def test_growth_after_all_is_lost() -> None:
+    """What is lost stays lost, without a word about how far the rest would have grown."""
+    assert compounded(np.array([1.0, -5.0, 1e200, 1e200, -5.0])).tolist() == [2.0, *[-8.0] * 4]
