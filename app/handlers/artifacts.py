@@ -155,10 +155,6 @@ class Artifact(ArtifactHandler):
                 await self.flush()
             except (StreamClosedError, TimeoutError):
                 self.hang_up()
-            except VerificationError:
-                if not self._headers_written:
-                    raise
-                self.hang_up()  # a whole table is what a proper end would say
             finally:
                 await engine.off_loop(pieces.close)
 

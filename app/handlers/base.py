@@ -324,6 +324,14 @@ class Handler(tornado.web.RequestHandler):
         """Leave ETags to the handlers that have one."""
         return None
 
+    def send_error(self, status_code: int = 500, **kwargs: Any) -> None:
+        """Answer with the error, or hang up in the middle of an answer: a proper end would lie."""
+        if not self._headers_written:
+            super().send_error(status_code, **kwargs)
+            return
+        self.hang_up()
+        self.finish()
+
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Send the envelope of whatever a handler raised."""
         fault = kwargs.get("exc_info", (None, None, None))[1]

@@ -69,7 +69,7 @@ def _opened(table: Path | IO[bytes]) -> Iterator[Any]:
     try:
         with opened as file, pq.ParquetFile(file) as source:
             yield source
-    except pa.ArrowException:
+    except (pa.ArrowException, OSError, ValueError):  # what it says depends on where the damage is
         name = table.name if isinstance(table, Path) else "the table"
         message = f"{name} cannot be read: it is damaged"
         raise VerificationError(message) from None

@@ -1,6 +1,8 @@
 import csv
 import hashlib
+import http.client
 import io
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,7 @@ import pytest
 from engine.artifacts.views import csv_pieces, json_pieces
 
 Server = Any
+CUT = (http.client.IncompleteRead, ConnectionResetError)
 
 
 @pytest.fixture
@@ -66,6 +69,39 @@ def test_what_has_no_view(server: Server, run: Any) -> None:
     assert (damaged.status, damaged.code) == (500, "INTERNAL_ERROR")
     table.write_bytes(b"short")
     assert server.get(f"{path}/equity.csv").status == 500
+
+
+@pytest.mark.parametrize("form", ["csv", "json"])
+def test_damage_in_the_middle_of_a_table(server: Server, form: str) -> None:
+    """Where a later part of a table cannot be read, what was sent has no proper end."""
+    walk = {"symbol": "SEED-7", "provider": "synthetic", "timeframe": "1h"}
+    run = server.completed(**walk, start="2015-01-01", end="2019-12-31")
+    table = server.data_dir / "runs" / run["run_id"] / "drawdown.parquet"
+    content = bytearray(table.read_bytes())
+    at = len(content) * 93 // 100
+    content[at : at + 60] = bytes(60)
+    table.write_bytes(content)
+    with pytest.raises(CUT):
+        server.get(f"/runs/{run['run_id']}/artifact/drawdown.{form}")
+    assert server.get("/health").status == 200
+
+
+def test_a_fault_in_the_middle_of_an_answer(
+    server: Server, run: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever goes wrong once an answer has begun, it has no proper end, and is logged once."""
+
+    def broken(_table: Any) -> Iterator[bytes]:
+        yield b"ts\n"
+        raise RuntimeError("nobody expected this")
+
+    monkeypatch.setattr("app.backtests.csv_pieces", broken)
+    with pytest.raises(CUT):
+        server.get(f"/runs/{run['run_id']}/artifact/equity.csv")
+    assert server.get("/health").status == 200
+    assert [each.message for each in caplog.records if each.levelname == "ERROR"] == [
+        "a request met an error"
+    ]
 
 
 def test_pieces_are_small_and_whole(tmp_path: Any) -> None:
