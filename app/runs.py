@@ -26,6 +26,15 @@ from app.writer import Transaction, Writer
 from engine.errors import ConfigError, StorageError
 
 DELETE_TRIES, DELETE_WAIT_S = 500, 0.02
+# What is said of a run, by its status.
+SAID = {
+    "queued": "is queued",
+    "running": "is running",
+    "cancelling": "is being cancelled",
+    "completed": "has completed",
+    "failed": "has failed",
+    "cancelled": "was cancelled",
+}
 
 
 class RunService:
@@ -153,7 +162,7 @@ class RunService:
         after: str
         before, after, attempt = found
         if before in {"completed", "failed"}:
-            message = f"the run is {before} already"
+            message = f"the run {SAID[before]} already"
             raise ApiError("RUN_ALREADY_FINISHED", message)
         if after == "cancelling":
             self._executor.cancel(run_id, attempt)
@@ -175,7 +184,7 @@ class RunService:
         if status is None:
             raise no_such_run()
         if status in LIVE:
-            message = f"the run is {status}; cancel it first"
+            message = f"the run {SAID[status]}; it can be removed once it has ended"
             raise ApiError("RUN_NOT_FINISHED", message)
 
     def tidy_up(self) -> None:
@@ -190,11 +199,12 @@ class RunService:
             ApiError while the run is live, and where it has none.
         """
         run = self.get(run_id)
+        said = f"the run {SAID[run['status']]}"
         if run["status"] in LIVE:
-            message = f"the run is {run['status']}; its artifacts come when it has completed"
+            message = f"{said}; there are artifacts once a run has completed"
             raise ApiError("ARTIFACT_NOT_READY", message)
         if run["status"] != "completed":
-            raise ApiError("ARTIFACT_NOT_FOUND", f"the run {run['status']}; it has no artifacts")
+            raise ApiError("ARTIFACT_NOT_FOUND", f"{said}; it has no artifacts")
         return self._data_dir.runs / run_id, run
 
     async def verify(self, run_id: str) -> dict[str, Any]:

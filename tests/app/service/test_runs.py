@@ -69,3 +69,31 @@ def test_stop_in_the_middle_and_start_again(
     events = second.events(run_id)
     assert [event.id for event in events] == list(range(1, len(events) + 1))
     assert [event.type for event in events].count("requeued") == 1
+
+
+def test_a_refusal_says_where_the_run_stands(serve: Callable[..., Server], plugin: Any) -> None:
+    """What cannot be had of a run, or done with it, is refused with its state in a sentence."""
+    server = serve(plugins=(plugin.path,), workers=1)
+    live = server.new_run(strategy={"name": "waits"})
+    waiting = server.new_run()
+    server.wait_for(live, "running")
+
+    def said(method: str, path: str) -> str:
+        return str(server.call(method, f"/runs/{path}").json["error"]["message"])
+
+    later = "there are artifacts once a run has completed"
+    ended = "it can be removed once it has ended"
+    assert said("GET", f"{waiting}/artifacts") == f"the run is queued; {later}"
+    assert said("GET", f"{live}/artifacts") == f"the run is running; {later}"
+    assert said("DELETE", live) == f"the run is running; {ended}"
+    server.post(f"/runs/{live}/cancel")
+    assert said("GET", f"{live}/artifacts") == f"the run is being cancelled; {later}"
+    assert said("DELETE", live) == f"the run is being cancelled; {ended}"
+    plugin.gate.touch()
+    server.wait_for(live, "cancelled")
+    assert said("GET", f"{live}/report") == "the run was cancelled; it has no artifacts"
+    failed = server.new_run(strategy={"name": "broken"})
+    server.wait_for(failed, "failed")
+    assert said("GET", f"{failed}/verify") == "the run has failed; it has no artifacts"
+    server.wait_for(waiting, "completed")
+    assert said("POST", f"{waiting}/cancel") == "the run has completed already"
