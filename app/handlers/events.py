@@ -112,6 +112,8 @@ class Stream(_EventHandler):
         state = self.log_state(run_id)
         after = self.cursor(state)
         heartbeat_ms = self.whole_number("heartbeat_ms", self.services.heartbeat_ms)
+        self.set_header("Cache-Control", "no-store")
+        self.set_header("X-Accel-Buffering", "no")
         if state.final and after == state.last_seq:
             self.set_status(204)
             return
@@ -122,8 +124,6 @@ class Stream(_EventHandler):
             message = f"at most {counted(self.services.max_streams, 'stream')} may be open at once"
             raise ApiError("TOO_MANY_STREAMS", message, headers={"Retry-After": "2"})
         self.set_header("Content-Type", EVENT_STREAM)
-        self.set_header("Cache-Control", "no-store")
-        self.set_header("X-Accel-Buffering", "no")
         if self.asked == "HEAD":
             await self.flush()
             return

@@ -422,6 +422,8 @@ def test_a_client_that_is_sent_away_for_good(server: Server) -> None:
         server.call("HEAD", f"{run.path}?after_id=3"),
     ):
         assert (answer.status, answer.body) == (204, b"")
+        assert answer.headers["Cache-Control"] == "no-store"
+        assert answer.headers["X-Accel-Buffering"] == "no"
     other = ByHand(server, "cd" * 10)
     assert server.call("HEAD", f"{other.path}?after_id=2").status == 200
     other.cancel()
