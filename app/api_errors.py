@@ -121,13 +121,14 @@ class ApiError(StudioError):
         return STATUS[self.api_code]
 
     def envelope(self, shorten: Callable[[str], str] = str) -> dict[str, Any]:
-        """Return the body that carries the error; ``shorten`` makes the paths in it relative."""
+        """Return the body that carries the error; ``shorten`` hides paths and the token."""
         error: dict[str, Any] = {"code": self.api_code, "message": shorten(str(self))}
         if self.details is not None:
             error["details"] = dict(self.details)
             if "errors" in self.details:
                 error["details"]["errors"] = [
-                    {**each, "message": shorten(each["message"])} for each in self.details["errors"]
+                    {name: shorten(text) for name, text in each.items()}
+                    for each in self.details["errors"]
                 ]
         error["retryable"] = self.api_code in RETRYABLE
         return {"error": error}

@@ -22,7 +22,7 @@ ACCESS = {"ts", "level", "logger", "message", "method", "route", "status", "dura
 ROUTES = {
     "none", "/health", "/runs", "/runs/{run_id}", "/runs/{run_id}/cancel", "/runs/{run_id}/events",
     "/runs/{run_id}/events/stream", "/runs/{run_id}/artifacts", "/runs/{run_id}/verify",
-    "/runs/{run_id}/artifact/{name}",
+    "/runs/{run_id}/artifact/{name}", "/presets",
 }  # fmt: skip
 
 
@@ -65,8 +65,10 @@ def a_bit_of_everything(server: Server) -> list[bytes]:
         assert server.get(f"/runs/{run_id}{path}").status == 200
     for body in ({"symbol": "NONE"}, {"symbol": "BAD", "timeframe": "1d"}, {"symbol": "/etc/passwd"}, {},
                  FAST | {"strategy": {"name": "x"}}, {"symbol": str(server.data_dir)}, [1],
-                 FAST | {"end": "0001-01-01"}, {"symbol": None}):  # fmt: skip
+                 FAST | {"end": "0001-01-01"}, {"symbol": None}, FAST | {TOKEN: 1},
+                 FAST | {"strategy": {"params": {TOKEN: 1}}}):  # fmt: skip
         assert 400 <= server.post("/runs", body).status < 500
+    assert server.post("/presets", {"name": TOKEN, "config": {TOKEN: 1}, TOKEN: 1}).status == 422
     server.post("/runs", b"{" + TOKEN.encode(), {"Content-Type": "application/json"})
     server.post("/runs", FAST, {"Idempotency-Key": TOKEN})
     server.post("/runs", FAST | {"plot": True}, {"Idempotency-Key": TOKEN})
