@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from app.api_errors import ApiError
+from app.config_file import COMPONENTS
 from app.engine_calls import EngineCalls
 from app.security import NAME_RULE, is_portable_name
 from app.strict_json import compact
@@ -14,24 +15,25 @@ from app.writer import Transaction, Writer, now_ms
 from engine.errors import ConfigError
 
 
-def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+def merged(base: Mapping[str, Any], over: Mapping[str, Any], place: str = "") -> dict[str, Any]:
     """Return ``base`` with ``over`` laid on it: objects merge, lists and nulls replace.
 
     A ``{name, params}`` of another name replaces the whole component: its parameters are others.
+    ``place`` is the dotted field at which both stand.
     """
-    result = dict(base)
+    result = {**base, **over}
     for key, value in over.items():
-        below = result.get(key)
-        if isinstance(value, Mapping) and isinstance(below, Mapping) and _same(below, value):
-            result[key] = merged(below, value)
-        else:
-            result[key] = value
+        below, field = base.get(key), f"{place}.{key}".lstrip(".")
+        if not (isinstance(value, Mapping) and isinstance(below, Mapping)):
+            continue
+        if _same(below, value, COMPONENTS.get(field)):
+            result[key] = merged(below, value, field)
     return result
 
 
-def _same(below: Mapping[str, Any], value: Mapping[str, Any]) -> bool:
-    """Tell whether two objects are about the same thing, as far as they name it."""
-    return "name" not in value or below.get("name") == value["name"]
+def _same(below: Mapping[str, Any], value: Mapping[str, Any], default: str | None) -> bool:
+    """Tell whether two objects are about the same thing, by their names or what none means."""
+    return "name" not in value or below.get("name", default) == value["name"]
 
 
 def check_name(name: object) -> str:

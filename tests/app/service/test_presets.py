@@ -106,6 +106,17 @@ def test_a_run_from_a_preset(server: Server) -> None:
     assert set(faults(server.post("/runs", {"preset_ref": 1}))) == {"preset_ref"}
 
 
+def test_a_preset_that_names_no_component(server: Server) -> None:
+    """Parameters without a name are the default component's, which the request may name."""
+    keep(server, "nl", FAST | {"strategy": {"params": {"fast": 10}}})
+    named = {"strategy": {"name": "dual_sma", "params": {"slow": 60}}}
+    run_id = server.post("/runs", {"preset_ref": "nl", **named}).json["run_id"]
+    params = server.get(f"/runs/{run_id}").json["config"]["strategy"]["params"]
+    assert (params["fast"], params["slow"]) == (10, 60)
+    other = {"strategy": {"name": "buy_and_hold"}}
+    assert server.post("/runs", {"preset_ref": "nl", **other}).status == 201
+
+
 @pytest.mark.parametrize(
     ("base", "over", "result"),
     [
@@ -128,6 +139,26 @@ def test_a_run_from_a_preset(server: Server) -> None:
             {"s": {"name": "p", "params": {"x": 1}}},
             {"s": {"params": {"x": 2}}},
             {"s": {"name": "p", "params": {"x": 2}}},
+        ),
+        (
+            {"strategy": {"params": {"fast": 10}}},
+            {"strategy": {"name": "dual_sma", "params": {"slow": 60}}},
+            {"strategy": {"name": "dual_sma", "params": {"fast": 10, "slow": 60}}},
+        ),
+        (
+            {"strategy": {"params": {"fast": 10}}},
+            {"strategy": {"name": "buy_and_hold"}},
+            {"strategy": {"name": "buy_and_hold"}},
+        ),
+        (
+            {"risk": {"params": {"fraction": 0.5}}},
+            {"risk": {"name": "fixed_fraction"}},
+            {"risk": {"name": "fixed_fraction", "params": {"fraction": 0.5}}},
+        ),
+        (
+            {"execution": {"slippage_model": {"params": {"x": 1}}}},
+            {"execution": {"slippage_model": {"name": "spread_pct"}}},
+            {"execution": {"slippage_model": {"name": "spread_pct"}}},
         ),
     ],
 )
