@@ -34,10 +34,11 @@ from engine.artifacts.manifest import MANIFEST
 from engine.artifacts.views import csv_pieces, json_pieces
 from engine.caches import MEGABYTE, BoundedCache, Caches
 from engine.data import ReadOptions
-from engine.errors import ConfigError, VerificationError
+from engine.errors import ConfigError, LimitError, VerificationError
 from engine.execution import load_kernel
+from engine.limits import Limits
 from engine.pipeline import PreparedRun, RunContext, prepare
-from engine.plan import make_plan
+from engine.plan import beyond_limits, make_plan
 from engine.plugins import load_plugins, plugin_errors
 
 # Enough for the candles of the largest run; features are cheap to make again.
@@ -135,7 +136,7 @@ class Backtests:
 
     def check_partial(self, raw: Mapping[str, Any]) -> None:
         """Check a part of a configuration; as the function of this name."""
-        check_partial(raw)
+        check_partial(raw, self._settings.limits)
 
     def job(self, claimed: Claimed, surroundings: Surroundings, **tools: Any) -> RunJob:
         """Return an attempt at a run that a worker has taken; ``tools`` are those of ``RunJob``."""
@@ -163,19 +164,21 @@ class Backtests:
         self._mapper.close()
 
 
-def check_partial(raw: Mapping[str, Any]) -> None:
+def check_partial(raw: Mapping[str, Any], limits: Limits) -> None:
     """Check a part of a configuration: what is there, not what is missing.
 
     Raises
-        ConfigError for a field that is unknown or wrong by itself; PluginError.
+        ConfigError for a field that is unknown or wrong by itself; LimitError where nothing but
+        limits is wrong; PluginError.
     """
     try:
         with plugin_errors():
-            make_plan({"symbol": "X", **raw})
+            make_plan({"symbol": "X", **raw}, limits)
     except ConfigError as fault:
         wrong = [each for each in fault.faults if not _may_come_later(raw, each.field)]
         if wrong:
-            raise ConfigError(wrong) from None
+            only_limits = set(wrong) <= set(beyond_limits(raw, limits))
+            raise (LimitError if only_limits else ConfigError)(wrong) from None
 
 
 def _may_come_later(raw: Mapping[str, Any], field: str) -> bool:

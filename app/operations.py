@@ -158,7 +158,8 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         "POST", "/presets", "presets.Presets", "Keep a preset",
         {200: "StoredPreset", 201: "StoredPreset"},
-        ("INVALID_JSON", "INVALID_PARAM", "STORAGE_FULL"), takes=JSON, body="StoredPreset",
+        ("INVALID_JSON", "INVALID_PARAM", "LIMIT_EXCEEDED", "STORAGE_FULL"), takes=JSON,
+        body="StoredPreset",
     ),
     Operation(
         "GET", "/presets/{name}", "presets.Preset", "One preset", {200: "Preset"},

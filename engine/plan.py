@@ -86,7 +86,7 @@ def make_plan(raw: Mapping[str, Any], limits: Limits | None = None) -> RunPlan:
             faults += error.faults
     faults += _data_faults(raw, config)
     if config is None or faults:
-        raise ConfigError([*faults, *_limit_faults(*_asked_for(raw), limits or Limits())])
+        raise ConfigError([*faults, *beyond_limits(raw, limits or Limits())])
     return _build(_written_out(config, params), params, limits or Limits())
 
 
@@ -273,12 +273,12 @@ def _check_limits(config: RunConfig, tests: Mapping[str, Params], limits: Limits
         raise LimitError(faults)
 
 
-def _asked_for(raw: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
-    """Return the number of indicators, and of replicates by test, as far as they can be read."""
+def beyond_limits(raw: Mapping[str, Any], limits: Limits) -> Iterator[Fault]:
+    """Yield where ``raw`` asks for more than the limits allow, as far as it can be read."""
     listed, chosen = raw.get("indicators"), raw.get("validation")
     tests = chosen if isinstance(chosen, Mapping) else {}
     replicates = {str(k): test.get("n") for k, test in tests.items() if isinstance(test, Mapping)}
-    return len(listed) if isinstance(listed, list) else 0, replicates
+    yield from _limit_faults(len(listed) if isinstance(listed, list) else 0, replicates, limits)
 
 
 def _limit_faults(

@@ -81,7 +81,7 @@ def import_command(file: Path, name: str | None, data_dir: Path | None) -> None:
     try:
         with holding(settings.data_dir):
             load_plugins(settings.plugins)
-            check_partial(config)
+            check_partial(config, settings.limits)
             _put(DataDir(settings.data_dir), name, config)
     except HeldError as server:
         client = LocalClient(settings, server)

@@ -79,6 +79,15 @@ def test_what_commands_write_is_private(
     assert os.umask(user_mask) == user_mask
 
 
+def test_presets_keep_to_the_settings(
+    studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A preset that asks for more than the settings allow is refused without a server too."""
+    monkeypatch.setenv("STUDIO_MAX_INDICATORS", "0")
+    ended = studio("presets", "import", preset(tmp_path, {"indicators": [{"name": "sma"}]}))
+    assert (ended.code, ended.err) == (2, "studio: indicators: 1 are more than the limit of 0\n")
+
+
 def test_presets_through_a_server(server: Server, studio: Studio, tmp_path: Path) -> None:
     """While a server runs it keeps what the command brings, and the command reads what it keeps."""
     place = ("--data-dir", server.data_dir)

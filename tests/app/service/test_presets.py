@@ -2,8 +2,10 @@ from typing import Any
 
 import pytest
 
+from app.backtests import check_partial
 from app.presets import merged
 from app.security import is_portable_name
+from engine.limits import Limits
 
 Server = Any
 FAST = {"symbol": "SPX", "provider": "sample", "plot": False}
@@ -51,6 +53,26 @@ def test_what_is_wrong_is_refused_what_is_missing_is_not(server: Server) -> None
     assert keep(server, "x", {}).status == 201
     # Longer than the default slow one: the request may bring its own.
     assert keep(server, "x", {"strategy": {"params": {"fast": 60}}}).status == 200
+
+
+def test_limits_are_those_of_the_server(serve: Any) -> None:
+    """What a run may not ask for, a preset may not either, and is refused by the same code."""
+    server = serve(max_replicates=500, max_indicators=1)
+    many = {"validation": {"permutation": {"n": 600}}}
+    answer = keep(server, "x", many)
+    assert (answer.code, set(faults(answer))) == ("LIMIT_EXCEEDED", {"validation.permutation.n"})
+    assert server.post("/runs", FAST | many).json == answer.json
+    assert keep(server, "x", {"indicators": [{"name": "sma"}, {"name": "rsi"}]}).status == 422
+    mixed = keep(server, "x", many | {"seed": -1})
+    assert (mixed.code, set(faults(mixed))) == (
+        "INVALID_PARAM",
+        {"validation.permutation.n", "seed"},
+    )
+    # What the request may still bring is no reason to call it anything else.
+    later = keep(server, "x", many | {"strategy": {"params": {"fast": 60}}})
+    assert (later.code, set(faults(later))) == ("LIMIT_EXCEEDED", {"validation.permutation.n"})
+    assert keep(server, "x", {"validation": {"permutation": {}}}).status == 201
+    check_partial({"validation": {"permutation": {"n": 150_000}}}, Limits(max_replicates=150_000))
 
 
 @pytest.mark.parametrize(

@@ -317,6 +317,7 @@ CASES: dict[tuple[str, int | str], Act] = {
     ("post_presets", 201): lambda w: w.server.post("/presets", {"name": "new", "config": {}}),
     ("post_presets", "INVALID_JSON"): lambda w: w.call("POST", "/presets", b"{", {"Content-Type": "application/json"}),
     ("post_presets", "INVALID_PARAM"): lambda w: w.server.post("/presets", {"name": "x"}),
+    ("post_presets", "LIMIT_EXCEEDED"): lambda w: w.server.post("/presets", {"name": "x", "config": {"validation": {"permutation": {"n": 100_001}}}}),
     ("post_presets", "STORAGE_FULL"): full(lambda w: w.server.post("/presets", {"name": "x", "config": {}})),
     ("get_presets_name", 200): lambda w: w.get("/presets/mine"),
     ("get_presets_name", "PRESET_NOT_FOUND"): lambda w: w.get("/presets/none"),
