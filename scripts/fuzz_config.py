@@ -59,6 +59,9 @@ class Made:
         """Return nothing."""
         return []
 
+    def n_bars_known(self, config: RunConfig) -> None:
+        """Return None, as a file does."""
+
     def load(self, config: RunConfig) -> Dataset:
         """Return the candles, of the timeframe that is asked for."""
         rng = np.random.default_rng(self.seed)

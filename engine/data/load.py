@@ -45,13 +45,18 @@ def load(
 
     Raises
         DataError where there are none or they cannot be adjusted; LimitError where there are
-        more than ``limits.max_bars``.
+        more than ``limits.max_bars``, before any are made where the provider knows how many.
     """
+    _check_length(provider.n_bars_known(config) or 0, limits)
     loaded = _load(config, provider) if caches is None else _cached(config, provider, caches)
-    if len(loaded.candles) > limits.max_bars:
-        message = f"{len(loaded.candles):,} bars are more than the limit of {limits.max_bars:,}"
-        raise LimitError([Fault("start", message)])
+    _check_length(len(loaded.candles), limits)
     return loaded
+
+
+def _check_length(n_bars: int, limits: Limits) -> None:
+    if n_bars > limits.max_bars:
+        message = f"{n_bars:,} bars are more than the limit of {limits.max_bars:,}"
+        raise LimitError([Fault("start", message)])
 
 
 class _ChangedError(Exception):

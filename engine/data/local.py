@@ -65,6 +65,9 @@ class LocalProvider:
         """Return every data set, with the problem of each that cannot be used."""
         return [self._describe(stored) for stored in self._stored()]
 
+    def n_bars_known(self, config: RunConfig) -> None:
+        """Return None: a file has to be read."""
+
     def load(self, config: RunConfig) -> Dataset:
         """Return the data set of that symbol and timeframe.
 

@@ -42,6 +42,9 @@ class Provider(Protocol):
     def datasets(self) -> list[DatasetInfo]:
         """Return what there is, as far as it can be listed."""
 
+    def n_bars_known(self, config: RunConfig) -> int | None:
+        """Return how many bars the range holds, None where only ``load`` tells; raises as that."""
+
     def load(self, config: RunConfig) -> Dataset:
         """Return the whole data set that ``config`` names.
 
@@ -72,6 +75,9 @@ class FileProvider:
     def datasets(self) -> list[DatasetInfo]:
         """Return nothing: the file is given by hand, run by run."""
         return []
+
+    def n_bars_known(self, config: RunConfig) -> None:
+        """Return None: the file has to be read."""
 
     def load(self, config: RunConfig) -> Dataset:
         """Return the file's candles under the configuration's symbol and timeframe."""

@@ -29,6 +29,9 @@ class SampleProvider:
             for symbol, timeframe in SAMPLES
         ]
 
+    def n_bars_known(self, config: RunConfig) -> None:
+        """Return None: the file has to be read."""
+
     def load(self, config: RunConfig) -> Dataset:
         """Return one of the shipped data sets.
 

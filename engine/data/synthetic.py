@@ -10,12 +10,10 @@ from engine.data.providers import DatasetInfo, NoParams, providers
 from engine.errors import DataError, DatasetNotFound
 from engine.records import Candles
 from engine.streams import generator
-from engine.wording import counted
 
 SYMBOL = re.compile(r"SEED-(\d{1,15})")
 FIRST = "2010-01-01"
 DEFAULT_BARS = 2_500
-MAX_BARS = 10_000_000
 DAILY_MOVE = 0.01
 
 
@@ -38,21 +36,22 @@ class SyntheticProvider:
         """Return nothing: there is a walk for every number."""
         return []
 
+    def n_bars_known(self, config: RunConfig) -> int:
+        """Return how many bars the walk has; raises as ``load``."""
+        _seed(config)
+        return max(_span(config)[1], 0)
+
     def load(self, config: RunConfig) -> Dataset:
         """Return the walk over the configured range.
 
         Raises
-            DatasetNotFound for another symbol than ``SEED-<n>``; DataError for too long a range.
+            DatasetNotFound for another symbol than ``SEED-<n>``; DataError for an empty range.
         """
-        told = SYMBOL.fullmatch(config.symbol)
-        if told is None:
-            message = (
-                f"the synthetic provider has SEED-<number>, such as SEED-7, not {config.symbol}"
-            )
-            raise DatasetNotFound(message)
-        ts = _times(config)
-        rng = generator(int(told[1]), f"synthetic/{config.timeframe}")
-        n = len(ts)
+        seed, (first, n) = _seed(config), _span(config)
+        if n < 1:
+            message = f"the range holds no bar of {config.timeframe}"
+            raise DataError(message)
+        rng = generator(seed, f"synthetic/{config.timeframe}")
         move = DAILY_MOVE * np.sqrt(TIMEFRAME_MS[config.timeframe] / DAY_MS)
         steps = 1.0 + np.clip(move * rng.standard_normal(n), -0.5, 0.5)
         steps[0] = 1.0
@@ -62,7 +61,7 @@ class SyntheticProvider:
         candles = Candles(
             symbol=config.symbol,
             timeframe=config.timeframe,
-            ts=ts,
+            ts=first + TIMEFRAME_MS[config.timeframe] * np.arange(n, dtype=np.int64),
             open=opening,
             high=np.maximum(opening, close) * reach[0],
             low=np.minimum(opening, close) / reach[1],
@@ -72,16 +71,20 @@ class SyntheticProvider:
         return Dataset(candles, None, QualityReport(rows_in=n, rows_out=n))
 
 
-def _times(config: RunConfig) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
+def _seed(config: RunConfig) -> int:
+    told = SYMBOL.fullmatch(config.symbol)
+    if told is None:
+        message = f"the synthetic provider has SEED-<number>, such as SEED-7, not {config.symbol}"
+        raise DatasetNotFound(message)
+    return int(told[1])
+
+
+def _span(config: RunConfig) -> tuple[int, int]:
+    """Return the time of the first bar of the range, and how many there are from it to its end."""
     length = TIMEFRAME_MS[config.timeframe]
     origin = MONDAY_MS if config.timeframe == "1w" else 0
     start = config.start if config.start is not None else epoch_ms(FIRST, end_of_day=False)
     assert isinstance(start, int)  # it is a date
     first = origin - (origin - start) // length * length
     end = config.end if config.end is not None else first + (DEFAULT_BARS - 1) * length
-    n = (end - first) // length + 1
-    if not 1 <= n <= MAX_BARS:
-        held = f"the range holds {counted(max(n, 0), 'bar')} of {config.timeframe}"
-        message = f"{held}; a walk has 1 to {MAX_BARS:,}"
-        raise DataError(message)
-    return first + length * np.arange(n, dtype=np.int64)
+    return first, (end - first) // length + 1

@@ -21,6 +21,9 @@ class Held:
         """Return nothing: the candles are given by hand."""
         return []
 
+    def n_bars_known(self, config: RunConfig) -> None:
+        """Return None, as a file does."""
+
     def load(self, config: RunConfig) -> Dataset:
         """Return the candles."""
         assert config.symbol == self.candles.symbol

@@ -82,6 +82,7 @@ def test_unknown_volume_is_null(server: Server) -> None:
         ("/candles", SPX | {"more": 1}, 400, "INVALID_QUERY", None),
         ("/candles", {"symbol": "NONE"}, 404, "DATASET_NOT_FOUND", None),
         ("/candles", SPX | {"start": "2999-01-01"}, 422, "INVALID_DATA", None),
+        ("/candles", {"symbol": "SEED-7", "provider": "synthetic", "timeframe": "1m", "end": "8000-01-01"}, 422, "LIMIT_EXCEEDED", "start"),
         ("/features", SPX | {"indicators": "["}, 400, "INVALID_QUERY", None),
         ("/features", SPX | {"indicators": '[{"name": "sma", "name": "rsi"}]'}, 400, "INVALID_QUERY", None),
         ("/features", SPX | {"indicators": "{}"}, 400, "INVALID_QUERY", "indicators"),

@@ -5,7 +5,7 @@ import pytest
 
 from engine.data import providers
 from engine.data.calendars import periods_per_year
-from engine.errors import DataError, DatasetNotFound
+from engine.errors import DataError, DatasetNotFound, LimitError
 from engine.pipeline import prepare, run
 from engine.streams import generator
 
@@ -48,12 +48,17 @@ def test_a_walk_runs() -> None:
     ("fields", "error", "words"),
     [
         ({"symbol": "SPX"}, DatasetNotFound, "SEED-<number>"),
-        ({"timeframe": "1m", "start": "1990-01-01", "end": "2020-01-01"}, DataError, "10,000,000"),
-        ({"end": "1990-01-01"}, DataError, "holds 0 bars"),
+        ({"symbol": "SPX", "timeframe": "1m", "end": "8000-01-01"}, DatasetNotFound, "SEED-<number>"),
+        ({"timeframe": "1m", "end": "2018-08-26"}, LimitError, "4,550,400 bars are more than the lim"),
+        ({"timeframe": "1m", "end": "8000-01-01"}, LimitError, "bars are more than the limit of 2,0"),
+        ({"end": "1990-01-01"}, DataError, "holds no bar of 1d"),
     ],
-)
-def test_walks_that_cannot_be_had(fields: dict[str, Any], error: type, words: str) -> None:
-    """Another symbol, and a range too long or empty, are refused with the reason."""
+)  # fmt: skip
+def test_walks_that_cannot_be_had(
+    monkeypatch: pytest.MonkeyPatch, fields: dict[str, Any], error: type, words: str
+) -> None:
+    """Another symbol, and a range too long or empty, are refused before a bar is made."""
+    monkeypatch.setattr("engine.data.synthetic.generator", None)
     with pytest.raises(error, match=words):
         walk(**fields)
 
