@@ -13,7 +13,7 @@ from engine.config import DAY_MS, MAX_TIME_MS, MIN_TIME_MS, TIMEFRAME_MS
 from engine.data.columns import as_numpy, is_null
 from engine.data.raw import NumericTimes
 from engine.data.zones import zone
-from engine.errors import DataError
+from engine.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from engine.records import Booleans, Integers
@@ -76,7 +76,7 @@ def parse_times(
         date_format: ``strptime`` format that settles what the column leaves open
     Raises
         DataError where the layout is unknown or day and month cannot be told apart; ConfigError
-        for an unknown zone.
+        for an unknown zone or a format that is none.
     """
     zone(timezone)
     if isinstance(times, NumericTimes):
@@ -314,24 +314,32 @@ def local_to_utc(local_ms: "Integers", timezone: str) -> "tuple[Integers, Boolea
     return ts[order], impossible[order]
 
 
-def _parse_with_format(text: pa.Array, timezone: str, date_format: str) -> ParsedTimes:
+def _read_with_format(texts: Any, date_format: str) -> Any:
+    """Return pandas' times (n,) of texts (n,).
+
+    Raises
+        ConfigError naming ``date_format`` where it is no format.
+    """
     import pandas as pd  # noqa: PLC0415  # as above
 
+    field, shown = "date_format", repr(date_format[:30])
     if "%" not in date_format:
-        message = f"date_format {date_format[:30]!r} has no %; write it such as %d/%m/%Y"
-        raise DataError(message)
-    values = np.asarray(text.to_pylist(), dtype=object)
-    zoned = "%z" in date_format
+        raise ConfigError.of(field, f"{shown} has no %; write it such as %d/%m/%Y")
     try:
-        parsed = pd.to_datetime(values, format=date_format, errors="coerce", utc=zoned)
+        return pd.to_datetime(texts, format=date_format, errors="coerce", utc="%z" in date_format)
     except (ValueError, re.error) as fault:
-        message = f"date_format {date_format!r} cannot be used: {str(fault)[:120]}"
-        raise DataError(message) from None
+        reason = str(fault).partition(" in format ")[0][:120]
+        raise ConfigError.of(field, f"{shown} cannot be used: {reason}") from None
+
+
+def _parse_with_format(text: pa.Array, timezone: str, date_format: str) -> ParsedTimes:
+    parsed = _read_with_format(np.asarray(text.to_pylist(), dtype=object), date_format)
     unreadable = np.asarray(parsed.isna())
     if unreadable.all() and text.null_count < len(text):
         first = text.drop_null()[0].as_py()
         message = f"no time fits the format {date_format[:30]!r}; the first is {first[:30]!r}"
         raise DataError(message)
+    zoned = "%z" in date_format
     naive = parsed.tz_localize(None) if zoned else parsed
     ts = np.where(unreadable, 0, naive.to_numpy("M8[ms]").astype(np.int64))
     times = ParsedTimes(ts, unreadable)

@@ -89,6 +89,8 @@ def test_an_import_is_the_same_run_as_its_file(studio: Studio, file: Path) -> No
         (["--timeframe", "2d"], 2, "timeframe: should be '1m'"),
         (["--timeframe", "1h"], 3, "does not fit 1h"),
         (["--tz", "Mars/Olympus"], 2, "unknown time zone 'Mars/Olympus'"),
+        (["--date-format", "DD/MM/YYYY"], 2, "date_format: 'DD/MM/YYYY' has no %"),
+        (["--date-format", "%d.%m.%Y"], 3, "no time fits the format"),
         (["--calendar", "XNYZZ"], 2, "unknown calendar"),
         (["--on-bad-rows", "keep"], 2, "on_bad_rows"),
     ],

@@ -109,6 +109,9 @@ def test_every_form(server: Server, candles: Path, tmp_path: Path) -> None:
         (b"Date,Open,High,Low,Close\n2024-01-01,1,2,3,4\n", "", 422, "INVALID_DATA"),
         (None, "?on_bad_rows=perhaps", 400, "INVALID_QUERY"),
         (None, "?tz=Mars/Olympus", 400, "INVALID_QUERY"),
+        (None, "?date_format=DD/MM/YYYY", 400, "INVALID_QUERY"),
+        (None, "?date_format=%25Q", 400, "INVALID_QUERY"),
+        (None, "?date_format=%25d.%25m.%25Y", 422, "INVALID_DATA"),
         (None, "?colour=red", 400, "INVALID_QUERY"),
     ],
 )

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from engine.data import Dataset, timestamps
-from engine.errors import DataError
+from engine.errors import ConfigError, DataError
 
 Read = Callable[..., Dataset]
 Text = Callable[..., str]
@@ -245,9 +245,17 @@ def test_date_format_in_a_zone(read: Read, csv_text: Text) -> None:
 @pytest.mark.filterwarnings("ignore:Parsing dates involving a day of month:DeprecationWarning")
 @pytest.mark.parametrize("date_format", ["%Q", "%", "%d%d", "%U"])
 def test_bad_date_format(date_format: str, read: Read, csv_text: Text) -> None:
-    """A format that means nothing is refused by its text."""
-    with pytest.raises(DataError, match=f"date_format '{date_format}' cannot be used"):
+    """A format that means nothing is no fault of the file, and refused by its text."""
+    with pytest.raises(ConfigError, match=f"date_format: '{date_format}' cannot be used: "):
         read(csv_text(["2020-01-06"] * 3), date_format=date_format)
+
+
+def test_a_long_bad_date_format(read: Read, csv_text: Text) -> None:
+    """Of a format that is refused no more is shown than tells which it was."""
+    with pytest.raises(ConfigError) as caught:
+        read(csv_text(["2020-01-06"] * 3), date_format="%Q" + "x" * 500)
+    shown = "%Q" + "x" * 28
+    assert str(caught.value) == f"date_format: '{shown}' cannot be used: 'Q' is a bad directive"
 
 
 @pytest.mark.parametrize("timezone", ["UTC", "America/New_York", "Asia/Tokyo"])
@@ -340,16 +348,26 @@ def test_the_unit_of_all_epochs(
 
 
 @pytest.mark.parametrize(
-    ("date_format", "words"),
+    ("date_format", "error", "words"),
     [
-        ("DD/MM/YYYY", "X.csv: date_format 'DD/MM/YYYY' has no %; write it such as %d/%m/%Y"),
-        ("%Y-%m-%d", "X.csv: no time fits the format '%Y-%m-%d'; the first is '04/01/1999'"),
+        (
+            "DD/MM/YYYY",
+            ConfigError,
+            "date_format: 'DD/MM/YYYY' has no %; write it such as %d/%m/%Y",
+        ),
+        (
+            "%Y-%m-%d",
+            DataError,
+            "X.csv: no time fits the format '%Y-%m-%d'; the first is '04/01/1999'",
+        ),
     ],
 )
 @pytest.mark.parametrize("on_bad_rows", ["refuse", "drop"])
-def test_a_wrong_date_format(date_format: str, words: str, on_bad_rows: str, read: Read) -> None:
+def test_a_wrong_date_format(
+    date_format: str, error: type[Exception], words: str, on_bad_rows: str, read: Read
+) -> None:
     """A format that no time fits is told to be wrong, not the rows."""
     text = "Date,Open,High,Low,Close\n,2,3,1,2\n04/01/1999,2,3,1,2\n05/01/1999,2,3,1,2\n"
-    with pytest.raises(DataError) as caught:
+    with pytest.raises(error) as caught:
         read(text, date_format=date_format, on_bad_rows=on_bad_rows)
     assert str(caught.value) == words
