@@ -3,8 +3,8 @@
 import asyncio
 import json
 import sqlite3
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NoReturn
 
 from app.api_errors import ApiError
 from app.config_file import COMPONENTS
@@ -12,7 +12,7 @@ from app.engine_calls import EngineCalls
 from app.security import NAME_RULE, is_portable_name
 from app.strict_json import compact
 from app.writer import Transaction, Writer, now_ms
-from engine.errors import ConfigError
+from engine.errors import ConfigError, Fault, faults_from
 
 
 def merged(base: Mapping[str, Any], over: Mapping[str, Any], place: str = "") -> dict[str, Any]:
@@ -114,6 +114,15 @@ class PresetService:
         """Return a preset; raises as ``read_preset``."""
         return read_preset(self._connection, name)
 
+    async def refuse(self, faults: Iterable[Fault], config: object) -> NoReturn:
+        """Raise these faults, with those of the configuration that came along."""
+        beside: tuple[Fault, ...] = ()
+        if isinstance(config, Mapping):
+            beside = await self._engine.ask(
+                lambda backtests: faults_from(backtests.check_partial, config)
+            )
+        raise ConfigError([*faults, *beside])
+
     async def put(self, name: str, config: Mapping[str, Any]) -> bool:
         """Check and store a preset; True where there was none.
 
@@ -128,18 +137,19 @@ class PresetService:
         if not await asyncio.wrap_future(self._writer.submit(remove(name))):
             raise no_such_preset()
 
-    def resolved(self, config: Mapping[str, Any]) -> dict[str, Any]:
+    async def resolved(self, config: Mapping[str, Any]) -> dict[str, Any]:
         """Return a request's configuration laid on the preset that its ``preset_ref`` names.
 
         Raises
-            ConfigError where that is no name; ApiError where there is no such preset.
+            ConfigError where that is no name, with what else is wrong; ApiError where there is no
+            such preset.
         """
         own = {key: value for key, value in config.items() if key != "preset_ref"}
         if "preset_ref" not in config:
             return own
         name = config["preset_ref"]
         if not isinstance(name, str):
-            raise ConfigError.of("preset_ref", "should be a valid string")
+            await self.refuse([Fault("preset_ref", "should be a valid string")], own)
         return merged(self.get(name)["config"], own)
 
 

@@ -78,7 +78,7 @@ class RunService:
         self._check_open()
         if not isinstance(config, dict):
             raise ConfigError.of("", "should be an object")
-        whole = self._presets.resolved(config)
+        whole = await self._presets.resolved(config)
         new = await self._engine.ask(lambda backtests: backtests.identify(whole))
         self._check_open()
         work = create(new, key, queue_limit=self._queue_limit, is_there=self._is_there)

@@ -17,9 +17,9 @@ Messages are plain sentences for a person; none holds a traceback.
 """
 
 import errno
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 
 class StudioError(Exception):
@@ -63,6 +63,15 @@ class LimitError(ConfigError):
     """A configuration that is well formed but asks for more than the limits allow."""
 
     code = "LIMIT_EXCEEDED"
+
+
+def faults_from(check: Callable[..., object], *arguments: Any) -> tuple[Fault, ...]:
+    """Return the faults for which ``check`` refuses its arguments: none where it does not."""
+    try:
+        check(*arguments)
+    except ConfigError as refusal:
+        return refusal.faults
+    return ()
 
 
 class DataError(StudioError):

@@ -5,7 +5,7 @@ from typing import Any
 from app.handlers.base import Handler
 from app.presets import check_name, no_such_preset
 from app.security import is_portable_name
-from engine.errors import ConfigError, Fault
+from engine.errors import ConfigError, Fault, faults_from
 
 FIELDS = {"name", "config"}
 
@@ -21,10 +21,10 @@ class Presets(Handler):
     async def post(self) -> None:
         """Store a preset, in the place of one of the same name."""
         body = self.json_body()
-        _check_shape(body)
-        name = check_name(body["name"])
-        made = await self.services.presets.put(name, body["config"])
-        self.answer({"name": name, "config": body["config"]}, 201 if made else 200)
+        if faults := _faults(body):
+            await self.services.presets.refuse(faults, body.get("config"))
+        made = await self.services.presets.put(body["name"], body["config"])
+        self.answer(body, 201 if made else 200)
 
 
 class Preset(Handler):
@@ -47,13 +47,14 @@ def _known(name: str) -> str:
     return name
 
 
-def _check_shape(body: Any) -> None:
-    """Refuse what is not ``{name, config}``, with every fault."""
+def _faults(body: Any) -> list[Fault]:
+    """Return what keeps a body from being ``{name, config}``, but for what the latter holds."""
     if not isinstance(body, dict):
         raise ConfigError.of("", "should be an object")
     faults = [Fault(field, "unknown field") for field in sorted(body.keys() - FIELDS)]
     faults += [Fault(field, "is required") for field in sorted(FIELDS - body.keys())]
     if "config" in body and not isinstance(body["config"], dict):
         faults.append(Fault("config", "should be an object"))
-    if faults:
-        raise ConfigError(faults)
+    if "name" in body:
+        faults += faults_from(check_name, body["name"])
+    return faults

@@ -86,6 +86,18 @@ def test_what_is_no_preset(server: Server, body: Any) -> None:
     assert server.post("/presets", body).code == "INVALID_PARAM"
 
 
+def test_every_fault_is_told(server: Server) -> None:
+    """A body that is wrong in several ways is refused with all of them at once."""
+    answer = server.post("/presets", {"name": "con", "config": {"foo": 1, "seed": -1}, "y": 2})
+    assert (answer.code, set(faults(answer))) == ("INVALID_PARAM", {"y", "name", "foo", "seed"})
+    answer = server.post("/presets", {"config": {"foo": 1}})
+    assert set(faults(answer)) == {"name", "foo"}
+    answer = server.post("/presets", {"name": "con", "config": 1})
+    assert set(faults(answer)) == {"name", "config"}
+    answer = server.post("/runs", {"preset_ref": 1, "foo": 1, "symbol": 2})
+    assert (answer.code, set(faults(answer))) == ("INVALID_PARAM", {"preset_ref", "foo", "symbol"})
+
+
 def test_what_a_preset_may_be_called(server: Server) -> None:
     """A name that is refused is told what is allowed, in words."""
     for name in ("a b", "con", "", "x" * 65, 5):
