@@ -16,6 +16,7 @@ from app.catalog import whole_catalog
 from app.datasets import (
     ImportFile,
     check_dataset_name,
+    check_import,
     datasets_document,
     delete_dataset,
     import_file,
@@ -34,7 +35,7 @@ from engine.artifacts.manifest import MANIFEST
 from engine.artifacts.views import csv_pieces, json_pieces
 from engine.caches import MEGABYTE, BoundedCache, Caches
 from engine.data import ReadOptions
-from engine.errors import ConfigError, LimitError, VerificationError
+from engine.errors import ConfigError, Fault, LimitError, VerificationError, faults_from
 from engine.execution import load_kernel
 from engine.limits import Limits
 from engine.pipeline import PreparedRun, RunContext, prepare
@@ -99,6 +100,11 @@ class Backtests:
         """Return them with indicators; as ``chart_data.features``."""
         return chart_data.features(self.prepare, query, indicators, limit)
 
+    def query_faults(self, query: Mapping[str, str], indicators: Any = ()) -> tuple[Fault, ...]:
+        """Return what is wrong with a query for bars, as far as it is told without any."""
+        config = chart_data.config_of(query, indicators)
+        return faults_from(make_plan, config, self._settings.limits)
+
     def datasets(self) -> dict[str, Any]:
         """Return what there is to run on; as ``datasets_document``."""
         return datasets_document(self._settings)
@@ -112,6 +118,18 @@ class Backtests:
         live: Callable[[], Iterable[Mapping[str, Any]]],
     ) -> tuple[dict[str, Any], bool]:
         """Store a file's candles; as ``datasets.import_file``, for a name that one can have."""
+        file = self._import(path, symbol, timeframe, said)
+        return import_file(self._settings, file, live)
+
+    def import_faults(
+        self, symbol: str, timeframe: str, said: Mapping[str, str]
+    ) -> tuple[Fault, ...]:
+        """Return what is wrong with what is said of a file, for a name that one can have."""
+        return faults_from(check_import, self._import(Path(), symbol, timeframe, said))
+
+    def _import(
+        self, path: Path, symbol: str, timeframe: str, said: Mapping[str, str]
+    ) -> ImportFile:
         check_dataset_name(symbol, timeframe)
         options = ReadOptions(
             timezone=said.get("tz", "UTC"),
@@ -121,8 +139,7 @@ class Backtests:
             limits=self._settings.file_limits,
         )
         calendar, source = said.get("calendar"), said.get("source", "")
-        file = ImportFile(path, symbol, timeframe, options, calendar, source)
-        return import_file(self._settings, file, live)
+        return ImportFile(path, symbol, timeframe, options, calendar, source)
 
     def delete_dataset(
         self, symbol: str, timeframe: str, live: Iterable[Mapping[str, Any]]

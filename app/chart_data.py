@@ -23,7 +23,7 @@ def candles(prepare: Prepare, query: Mapping[str, str], limit: int) -> bytes:
     Raises
         ConfigError, LimitError, DataError
     """
-    prepared = prepare(_config(query))
+    prepared = prepare(config_of(query))
     return _written(_candles(prepared, limit), prepared, limit)
 
 
@@ -32,15 +32,16 @@ def features(prepare: Prepare, query: Mapping[str, str], indicators: Any, limit:
 
     The values are those that a strategy sees at the bar: shifted by one, null in the warm-up.
     """
-    prepared = prepare(_config(query) | {"indicators": indicators})
+    prepared = prepare(config_of(query, indicators))
     columns = _candles(prepared, limit) | {
         name: series[-limit:] for name, series in prepared.features().items()
     }
     return _written(columns, prepared, limit)
 
 
-def _config(query: Mapping[str, str]) -> dict[str, Any]:
-    config: dict[str, Any] = dict(query)
+def config_of(query: Mapping[str, str], indicators: Any = ()) -> dict[str, Any]:
+    """Return the configuration of a run on the bars that a query names."""
+    config: dict[str, Any] = {**query, "indicators": indicators}
     for name in ("start", "end"):
         if NUMBER.fullmatch(config.get(name, "")):
             config[name] = int(config[name])

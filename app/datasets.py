@@ -26,9 +26,12 @@ from engine.data import (
 )
 from engine.data.adjust import adjustment_jumps
 from engine.data.calendars import bars_outside_sessions, gap_flags
+from engine.data.decimals import check_decimal
 from engine.data.providers import describe
 from engine.data.sessions import check_calendar
-from engine.errors import ConfigError, Fault
+from engine.data.timestamps import check_date_format
+from engine.data.zones import zone
+from engine.errors import ConfigError, Fault, faults_from
 from engine.identity import candle_digest
 from engine.registry import faults_of
 
@@ -79,9 +82,7 @@ def read_candles(file: ImportFile) -> Dataset:
     Raises
         ConfigError for what no configuration could name; DataError for what cannot be used.
     """
-    _check(file.symbol, file.timeframe, file.options.on_bad_rows)
-    if file.calendar is not None:  # weekly bars never ask it for a session
-        check_calendar(file.calendar)
+    check_import(file)
     provider = FileProvider(file.path, file.options)
     dataset = provider.read(file.symbol, file.timeframe, file.options.on_bad_rows)
     if file.calendar is not None:
@@ -93,15 +94,30 @@ def read_candles(file: ImportFile) -> Dataset:
     return dataset
 
 
-def _check(symbol: str, timeframe: str | None, on_bad_rows: str) -> None:
-    faults = [] if is_portable_name(symbol) else [Fault("symbol", NAME_RULE)]
-    raw: dict[str, Any] = {"symbol": "X", "on_bad_rows": on_bad_rows}
-    if timeframe is not None:
-        raw["timeframe"] = timeframe
+def check_import(file: ImportFile) -> None:
+    """Check what is said about a file, before it is read.
+
+    Raises
+        ConfigError with every fault.
+    """
+    options = file.options
+    faults = [] if is_portable_name(file.symbol) else [Fault("symbol", NAME_RULE)]
+    raw: dict[str, Any] = {"symbol": "X", "on_bad_rows": options.on_bad_rows}
+    if file.timeframe is not None:
+        raw["timeframe"] = file.timeframe
     try:
         RunConfig.model_validate(raw)
     except ValidationError as error:
         faults += faults_of(error, RunConfig)
+    # Weekly bars never ask a calendar for a session, nor times in numbers for their format.
+    for check, said in (
+        (check_calendar, file.calendar),
+        (zone, options.timezone),
+        (check_decimal, options.decimal),
+        (check_date_format, options.date_format),
+    ):
+        if said is not None:
+            faults += faults_from(check, said)
     if faults:
         raise ConfigError(faults)
 

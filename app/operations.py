@@ -1,10 +1,12 @@
 """The table of operations: every endpoint once. Routes are made from it, and the contract."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from app.transitions import STATUSES
+from engine.errors import Fault
+from engine.wording import one_of
 
 JSON = ("application/json",)
 CANDLES = ("text/csv", "application/vnd.apache.parquet", "application/octet-stream")
@@ -14,6 +16,7 @@ HTML = "text/html"
 COMMON = ("INVALID_REQUEST", "INVALID_QUERY", "FORBIDDEN_HOST", "FORBIDDEN_ORIGIN",
           "PAYLOAD_TOO_LARGE", "UNSUPPORTED_MEDIA_TYPE", "INTERNAL_ERROR")  # fmt: skip
 PRIVATE = ("UNAUTHORIZED",)
+DIGITS = 19  # a number with as many is beyond every bound, body and log
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,27 @@ class Parameter:
     schema: Mapping[str, Any] = field(default_factory=dict)
     description: str = ""
     required: bool = False
+
+    def fault(self, values: Sequence[bytes]) -> str | None:
+        """Return what is wrong with its values in a query, None where the schema allows them."""
+        if len(values) > 1:
+            return "is given more than once"
+        try:
+            text = values[0].decode("utf-8")
+        except UnicodeDecodeError:
+            return "is not UTF-8"
+        if text not in self.schema.get("enum", [text]):
+            return one_of(self.schema["enum"])
+        if self.schema.get("type") == "integer":
+            return self._fault_of_number(whole(text))
+        return None
+
+    def _fault_of_number(self, number: int | None) -> str | None:
+        least, most = self.schema["minimum"], self.schema.get("maximum")
+        if number is not None and least <= number and (most is None or number <= most):
+            return None
+        bounds = f", {least} or more" if most is None else f" from {least} to {most:,}"
+        return f"should be a whole number{bounds}"
 
 
 @dataclass(frozen=True)
@@ -54,6 +78,26 @@ class Operation:
     def all_codes(self) -> tuple[str, ...]:
         """Return every error that the operation may answer with."""
         return (*COMMON, *(() if self.public else PRIVATE), *self.codes)
+
+    def query_faults(self, given: Mapping[str, Sequence[bytes]]) -> list[Fault]:
+        """Return what is wrong with a query, as far as the parameters themselves tell."""
+        faults = []
+        for name, values in given.items():
+            known = self.query.get(name)
+            words = "unknown parameter" if known is None else known.fault(values)
+            if words is not None:
+                faults.append(Fault(name, words))
+        return faults
+
+
+def whole(text: str) -> int | None:
+    """Return a whole number from 0 on as it is written, None for anything else.
+
+    One that is beyond everything here is cut to ``DIGITS``.
+    """
+    if not (text.isascii() and text.isdigit()):
+        return None
+    return int(text.lstrip("0")[:DIGITS] or 0)
 
 
 def _whole(least: int, most: int | None = None, default: int | None = None) -> dict[str, Any]:

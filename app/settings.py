@@ -21,7 +21,7 @@ import platformdirs
 from app.runtime_file import NotPrivateError, opened_private
 from engine.errors import ConfigError, Fault
 from engine.limits import FileLimits, Limits
-from engine.wording import size_in_words
+from engine.wording import one_of, size_in_words
 
 PREFIX = "STUDIO_"
 SETTINGS_FILE = "settings.toml"
@@ -101,8 +101,7 @@ def _bytes(least: int) -> Parser:
 def _choice(*known: str) -> Parser:
     def parse(value: object) -> str:
         if value not in known:
-            *first, last = map(repr, known)
-            raise SettingError(f"should be {', '.join(first)} or {last}")
+            raise SettingError(one_of(known))
         return str(value)
 
     return parse

@@ -1,6 +1,7 @@
 """How messages put counts, sizes and patterns to a person; light, so that a server may start."""
 
 import re
+from collections.abc import Iterable
 
 # The name of a symbol: a file's name on every system.
 SYMBOL_PATTERN = r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9])?$"
@@ -20,6 +21,12 @@ def noun(n: float, what: str) -> str:
 def counted(n: int, what: str) -> str:
     """Return a count with its noun: ``1 bar``, ``1,234 bars``."""
     return f"{n:,} {noun(n, what)}"
+
+
+def one_of(known: Iterable[str]) -> str:
+    """Return what a field with these values should be: ``should be 'a', 'b' or 'c'``."""
+    *first, last = map(repr, known)
+    return f"should be {', '.join(first)} or {last}"
 
 
 def size_in_words(n_bytes: int) -> str:

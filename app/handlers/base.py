@@ -11,31 +11,30 @@ import json
 import logging
 import secrets
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import tornado.web
 from tornado.httputil import HTTPServerRequest
 
-from app.api_errors import INSIDE, ApiError, as_api_error
+from app.api_errors import INSIDE, ApiError, as_api_error, as_query_error
 from app.candle_files import CandleFiles
 from app.engine_calls import EngineCalls
 from app.events import EventLog
-from app.operations import Operation
+from app.operations import Operation, whole
 from app.presets import PresetService
 from app.run_records import RUN_ID
 from app.runs import RunService
 from app.security import HEADERS, Gate, preflight_headers
 from app.strict_json import compact, parse_json
-from engine.errors import StudioError
+from engine.errors import ConfigError, StudioError
 from engine.wording import size_in_words
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH")
 PREFLIGHT = {"Origin", "Access-Control-Request-Method"}
 DRAIN_S = 10.0
 NO_LIMIT = 1 << 62
-DIGITS = 19  # a number with as many is beyond every body
 JSON_TYPE = "application/json; charset=utf-8"
 log = logging.getLogger("studio.server")
 access = logging.getLogger("studio.access")
@@ -137,9 +136,9 @@ class Handler(tornado.web.RequestHandler):
             allowed = ", ".join(sorted(self.operations))
             message = f"this path takes {allowed}"
             raise ApiError("METHOD_NOT_ALLOWED", message, headers={"Allow": allowed})
-        unknown = self.request.query_arguments.keys() - self.operations[self.asked].query.keys()
-        if unknown:
-            raise ApiError("INVALID_QUERY", "a query parameter is unknown here")
+        operation, given = self.operations[self.asked], self.request.query_arguments
+        if given.keys() - operation.query.keys():
+            raise as_query_error(ConfigError(operation.query_faults(given)))
 
     def _admit_body(self) -> None:
         headers = self.request.headers
@@ -216,8 +215,7 @@ class Handler(tornado.web.RequestHandler):
 
     def _announced(self) -> int:
         """Return the length that the body is to have; what is no length, Tornado refuses."""
-        text = self.request.headers.get("Content-Length", "").partition(",")[0]
-        return int(text[:DIGITS]) if text.isascii() and text.isdigit() else 0
+        return whole(self.request.headers.get("Content-Length", "").partition(",")[0]) or 0
 
     def preflight(self, *_: str, **__: str) -> None:
         """Tell a browser what its page may send."""
@@ -242,43 +240,6 @@ class Handler(tornado.web.RequestHandler):
         except (ValueError, RecursionError):
             raise ApiError("INVALID_JSON", "the body is not valid JSON") from None
         return value
-
-    def given(self, names: Iterable[str]) -> dict[str, str]:
-        """Return those of some query parameters that are given; raises as ``query``."""
-        values = {name: self.query(name) for name in names}
-        return {name: value for name, value in values.items() if value is not None}
-
-    def query(self, name: str) -> str | None:
-        """Return a query parameter, None where it is not given.
-
-        Raises
-            ApiError where it is given twice.
-        """
-        given = self.request.query_arguments.get(name, [])
-        if len(given) > 1:
-            raise ApiError("INVALID_QUERY", f"{name} is given more than once")
-        try:
-            return given[0].decode("utf-8") if given else None
-        except UnicodeDecodeError:
-            raise ApiError("INVALID_QUERY", f"{name} is not UTF-8") from None
-
-    def whole_number(self, name: str, default: int | None = None) -> int:
-        """Return a query parameter between the bounds that the table of operations sets.
-
-        Raises
-            ApiError where it is no such number.
-        """
-        bounds = self.operations[self.asked].query[name].schema
-        least, most = bounds["minimum"], bounds["maximum"]
-        text = self.query(name)
-        if text is None:
-            return int(bounds["default"]) if default is None else default
-        if not (
-            text.isascii() and text.isdigit() and len(text) < 19 and least <= int(text) <= most
-        ):
-            message = f"{name} should be a whole number from {least} to {most:,}"
-            raise ApiError("INVALID_QUERY", message)
-        return int(text)
 
     def answer(self, value: Any, status: int = 200) -> None:
         """Send a JSON value."""

@@ -2,23 +2,25 @@
 
 from typing import Any
 
-from app.api_errors import ApiError, as_query_error
-from app.handlers.base import Handler, etag_of
+from app.api_errors import as_query_error
+from app.handlers.base import etag_of
+from app.handlers.query import QueryHandler
 from app.operations import RANGE
 from app.strict_json import parse_json
-from engine.errors import ConfigError, LimitError
+from engine.errors import ConfigError, Fault, LimitError
 
 BARS = [name for name in RANGE if name != "limit"]
 
 
-class Candles(Handler):
+class Candles(QueryHandler):
     """Bars."""
 
     async def get(self) -> None:
         """Send the newest of the range."""
+        query = self.given(BARS)
+        await self.check_query_with(lambda backtests: backtests.query_faults(query))
         limit = self.whole_number("limit")
-        given = self.given(BARS)
-        await self.send(lambda backtests: backtests.candles(given, limit))
+        await self.send(lambda backtests: backtests.candles(query, limit))
 
     async def send(self, work: Any) -> None:
         """Send what the engine says, or that the client has it.
@@ -40,13 +42,14 @@ class Features(Candles):
 
     async def get(self) -> None:
         """Send the newest of the range, with a column for each series."""
-        limit = self.whole_number("limit")
-        given, indicators = self.given(BARS), self._indicators()
-        await self.send(lambda backtests: backtests.features(given, indicators, limit))
-
-    def _indicators(self) -> Any:
-        text = self.query("indicators")
+        query, faults = self.given(BARS), []
+        indicators: Any = []
         try:
-            return parse_json(text or "[]")
+            indicators = parse_json(self.query("indicators") or "[]")
         except (ValueError, RecursionError):
-            raise ApiError("INVALID_QUERY", "indicators should be a JSON list") from None
+            faults = [Fault("indicators", "should be a JSON list")]
+        await self.check_query_with(
+            lambda backtests: backtests.query_faults(query, indicators), *faults
+        )
+        limit = self.whole_number("limit")
+        await self.send(lambda backtests: backtests.features(query, indicators, limit))

@@ -3,6 +3,7 @@
 from app.api_errors import ApiError, as_query_error
 from app.candle_files import Upload
 from app.handlers.base import Handler
+from app.handlers.query import QueryHandler
 from engine.errors import ConfigError, StorageError
 
 
@@ -15,7 +16,7 @@ class Datasets(Handler):
         self.answer(await self.services.engine.ask(lambda backtests: backtests.datasets()))
 
 
-class Dataset(Handler):
+class Dataset(QueryHandler):
     """One of the user's own."""
 
     _upload: Upload | None = None
@@ -44,6 +45,9 @@ class Dataset(Handler):
         self.keep(b"")  # one that is empty is a file as well
         assert self._upload is not None
         said = self.given(self.operations["PUT"].query)
+        await self.check_query_with(
+            lambda backtests: backtests.import_faults(symbol, timeframe, said)
+        )
         runs = self.services.runs
         try:
             info, made = await self.services.candle_files.take(

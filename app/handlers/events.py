@@ -7,19 +7,20 @@ from tornado.iostream import StreamClosedError
 
 from app.api_errors import ApiError
 from app.events import LogState, Tail
-from app.handlers.base import Handler
+from app.handlers.query import QueryHandler
+from app.operations import AFTER_ID, whole
 from app.run_records import RUN_ID
 from app.runs import no_such_run
 from app.writer import now_ms
+from engine.errors import Fault
 from engine.wording import counted
 
 EVENT_STREAM = "text/event-stream; charset=utf-8"
 FLUSH_S = 10.0
 FIRST = b"retry: 2000\n: events of a run; resume with Last-Event-ID\n\n"
-DIGITS = 19  # a number with as many is beyond every log
 
 
-class _EventHandler(Handler):
+class _EventHandler(QueryHandler):
     def log_state(self, run_id: str) -> LogState:
         """Return where the run's log stands."""
         state = self.services.events.state(run_id) if RUN_ID.fullmatch(run_id) else None
@@ -31,13 +32,12 @@ class _EventHandler(Handler):
         """Return the number after which the client wants events; its header wins.
 
         Raises
-            ApiError where it is no number, or beyond the last event.
+            ApiError where it is no number, with what else the query has, or beyond the last event.
         """
         listed = self.request.headers.get_list("Last-Event-ID")
-        if len(listed) > 1:
-            raise ApiError("INVALID_QUERY", "Last-Event-ID is given more than once")
-        asked = _number(self.query("after_id"))
-        after = _number(listed[0]) if listed else asked
+        words = AFTER_ID.fault([each.encode() for each in listed]) if listed else None
+        self.check_query(*([] if words is None else [Fault("Last-Event-ID", words)]))
+        after = (whole(listed[0]) or 0) if listed else self.whole_number("after_id")
         if after > state.last_seq:
             message = f"the last event is {state.last_seq}"
             raise ApiError("EVENT_ID_AHEAD", message)
@@ -58,20 +58,6 @@ class _EventHandler(Handler):
                 self.hang_up()
                 raise StreamClosedError from None
         flushed.result()
-
-
-def _number(text: str | None) -> int:
-    """Return an event's number, 0 where none is given.
-
-    Raises
-        ApiError where it is no number.
-    """
-    if text is None:
-        return 0
-    if not (text.isascii() and text.isdigit()):
-        message = "after_id or Last-Event-ID should be a whole number, 0 or more"
-        raise ApiError("INVALID_QUERY", message)
-    return int(text.lstrip("0")[:DIGITS] or 0)
 
 
 class Events(_EventHandler):

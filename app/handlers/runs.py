@@ -10,24 +10,23 @@ import rfc8785
 from app.api_errors import ApiError
 from app.creation import Key
 from app.handlers.base import Handler, etag_of, to_json
+from app.handlers.query import QueryHandler
 from app.run_records import Selection, from_cursor
-from app.transitions import STATUSES
 from engine.code import canonical_hash
 
 KEY_PATTERN = re.compile(r"[\x21-\x7e]{1,255}")
 
 
-class Runs(Handler):
+class Runs(QueryHandler):
     """The list, and new runs."""
 
     def get(self) -> None:
         """Send a page of runs."""
-        status, cursor = self.query("status"), self.query("cursor")
-        if status is not None and status not in STATUSES:
-            raise ApiError("INVALID_QUERY", f"status should be one of {', '.join(STATUSES)}")
+        self.check_query()
+        cursor = self.query("cursor")
         selection = Selection(
             limit=self.whole_number("limit"),
-            status=status,
+            status=self.query("status"),
             symbol=self.query("symbol"),
             after=None if cursor is None else from_cursor(cursor),
         )

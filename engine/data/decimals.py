@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from engine.data.columns import as_floats, is_null
 from engine.errors import ConfigError, DataError
+from engine.wording import one_of
 
 if TYPE_CHECKING:
     from engine.records import Floats
@@ -21,6 +22,12 @@ MARKS = (".", ",")
 BLANKS = " \u00a0\u2009\u202f'’"
 KEPT_CELLS = 5  # of a column that are no number, for messages
 EXPONENT = r"(?:[eE][+-]?\d+)?"
+
+
+def check_decimal(mark: str) -> None:
+    """Raise a ConfigError naming ``decimal`` where it is no decimal mark."""
+    if mark not in MARKS:
+        raise ConfigError.of("decimal", one_of(MARKS))
 
 
 class Numbers:
@@ -32,8 +39,8 @@ class Numbers:
     """
 
     def __init__(self, name: str, *, decimal: str | None, comma_separated: bool) -> None:
-        if decimal is not None and decimal not in MARKS:
-            raise ConfigError.of("decimal", "is '.' or ','")
+        if decimal is not None:
+            check_decimal(decimal)
         self._name = name
         self._mark = decimal
         self._given = decimal is not None

@@ -314,12 +314,13 @@ def local_to_utc(local_ms: "Integers", timezone: str) -> "tuple[Integers, Boolea
     return ts[order], impossible[order]
 
 
-def _read_with_format(texts: Any, date_format: str) -> Any:
-    """Return pandas' times (n,) of texts (n,).
+def check_date_format(date_format: str) -> None:
+    """Raise a ConfigError naming ``date_format`` where it is no format of ``strptime``."""
+    _read_with_format(np.zeros(0, dtype=object), date_format)
 
-    Raises
-        ConfigError naming ``date_format`` where it is no format.
-    """
+
+def _read_with_format(texts: Any, date_format: str) -> Any:
+    """Return pandas' times (n,) of texts (n,); raises as ``check_date_format``."""
     import pandas as pd  # noqa: PLC0415  # as above
 
     field, shown = "date_format", repr(date_format[:30])

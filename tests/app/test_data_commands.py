@@ -104,6 +104,13 @@ def test_bad_imports_change_nothing(
     assert not (tmp_path / "data/candles").exists()
 
 
+def test_every_fault_of_an_import_is_told(studio: Studio, file: Path) -> None:
+    """Flags that are wrong in several ways are refused with all of them."""
+    ended = studio("import", file, "--tz", "x", "--calendar", "y", "--on-bad-rows", "z")
+    assert ended.code == 2
+    assert all(name in ended.err for name in ("tz: ", "calendar: ", "on_bad_rows: ")), ended.err
+
+
 def test_a_held_data_directory(studio: Studio, file: Path, tmp_path: Path) -> None:
     """While another process holds the data directory an import ends with exit code 6."""
     (tmp_path / "data").mkdir()
