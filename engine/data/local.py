@@ -150,11 +150,12 @@ class LocalProvider:
         folder = self.data_dir / "candles"
         for suffix in (IMPORTED, DROPPED):
             for path in sorted(folder.glob(f"*{suffix}")):
-                symbol, _, timeframe = path.name.removesuffix(suffix).rpartition("_")
-                usable = timeframe in TIMEFRAME_MS and re.fullmatch(SYMBOL_PATTERN, symbol)
-                if usable and path.is_file() and (symbol, timeframe) not in seen:
-                    seen.add((symbol, timeframe))
-                    yield Stored(path, symbol, timeframe)
+                stored = _named(path)
+                if stored is None or not path.is_file():
+                    continue
+                if (stored.symbol, stored.timeframe) not in seen:
+                    seen.add((stored.symbol, stored.timeframe))
+                    yield stored
 
     def _read(self, stored: Stored, on_bad_rows: str) -> Dataset:
         _refuse_link(stored.path)
@@ -206,6 +207,18 @@ class LocalProvider:
         )
 
 
+def _named(path: Path) -> Stored | None:
+    """Return what a file holds by its name, None where that is no data set's."""
+    symbol, _, timeframe = path.stem.rpartition("_")
+    if (
+        path.suffix in {IMPORTED, DROPPED}
+        and timeframe in TIMEFRAME_MS
+        and re.fullmatch(SYMBOL_PATTERN, symbol)
+    ):
+        return Stored(path, symbol, timeframe)
+    return None
+
+
 def _refuse_link(path: Path) -> None:
     """Raise a DataError for a link: what lies elsewhere is not the data directory's to show."""
     if path.is_symlink():
@@ -220,17 +233,17 @@ def import_dataset(data_dir: Path, dataset: Dataset, source: str) -> Path:
         DataError where another symbol differs only in case; StorageError where it cannot be kept.
     """
     folder = data_dir / "candles"
-    name = f"{dataset.candles.symbol}_{dataset.candles.timeframe}"
+    symbol = dataset.candles.symbol
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        taken = [path.stem for path in folder.iterdir()]
+        taken = {stored.symbol for path in folder.iterdir() if (stored := _named(path))}
     except OSError as fault:
         raise StorageError.from_os_error("the data directory", fault) from None
-    for other in taken:
-        if other != name and other.lower() == name.lower():
-            message = f"{name} differs only in case from {other}, which is there already"
+    for other in sorted(taken - {symbol}):
+        if other.lower() == symbol.lower():
+            message = f"{symbol} differs only in case from {other}, which is there already"
             raise DataError(message)
-    path = folder / f"{name}{IMPORTED}"
+    path = folder / f"{symbol}_{dataset.candles.timeframe}{IMPORTED}"
     write_dataset(path, dataset, source)
     return path
 

@@ -166,8 +166,13 @@ def test_what_is_wrong_with_a_name(server: Server, candles: Path) -> None:
 def test_names_that_differ_in_case(server: Server, candles: Path) -> None:
     """Two sets whose names are one file on some systems cannot both be there."""
     assert put(server, candles.read_bytes()).status == 201
-    answer = put(server, candles.read_bytes(), path="/datasets/Test/1d")
-    assert (answer.status, "differs only in case" in answer.json["error"]["message"]) == (422, True)
+    weeks = (
+        b"Date,Open,High,Low,Close\n2024-01-01,1,2,1,2\n2024-01-08,1,2,1,2\n2024-01-15,1,2,1,2\n"
+    )
+    for timeframe, text in (("1d", candles.read_bytes()), ("1w", weeks)):
+        answer = put(server, text, path=f"/datasets/Test/{timeframe}")
+        assert (answer.status, answer.code) == (422, "INVALID_DATA")
+        assert "differs only in case" in answer.json["error"]["message"]
 
 
 @pytest.mark.parametrize(

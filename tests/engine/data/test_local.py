@@ -90,8 +90,20 @@ def test_names_that_differ_in_case_only(tmp_path: Path) -> None:
     dataset = read(drop(tmp_path / "source", text()))
     import_dataset(tmp_path, dataset, "a.csv")
     lower = FileProvider(tmp_path / "source/candles/X_1d.csv").read("x", "1d", "refuse")
-    with pytest.raises(DataError, match="x_1d differs only in case from X_1d"):
+    with pytest.raises(DataError, match="x differs only in case from X, which is there already"):
         import_dataset(tmp_path, lower, "a.csv")
+
+
+@pytest.mark.parametrize("name", ["X_1h.csv", "X_1h.parquet", "X_1w.csv"])
+def test_names_that_differ_in_case_under_another_timeframe(tmp_path: Path, name: str) -> None:
+    """A symbol is one for all of its timeframes, however the other file came there."""
+    drop(tmp_path, text(), name)
+    lower = read(drop(tmp_path / "source", text()), symbol="x")
+    with pytest.raises(DataError, match="x differs only in case from X, which is there already"):
+        import_dataset(tmp_path, lower, "a.csv")
+    assert [path.name for path in (tmp_path / "candles").iterdir()] == [name]
+    upper = read(drop(tmp_path / "source", text()))
+    assert import_dataset(tmp_path, upper, "a.csv").name == "X_1d.parquet"
 
 
 @pytest.mark.parametrize("damage", [b"", b"PAR1 rubbish PAR1", None])
