@@ -10,7 +10,6 @@ from typing import Any
 from pydantic import ValidationError
 
 from app.api_errors import ApiError, as_api_error
-from app.security import NAME_RULE, is_portable_name
 from app.settings import Settings
 from engine.config import TIMEFRAME_MS, RunConfig
 from engine.data import (
@@ -34,6 +33,7 @@ from engine.data.zones import zone
 from engine.errors import ConfigError, Fault, faults_from
 from engine.identity import candle_digest
 from engine.registry import faults_of
+from engine.wording import NAME_RULE, is_portable_name
 
 
 def local_provider(settings: Settings) -> LocalProvider:
@@ -46,7 +46,7 @@ def list_datasets(settings: Settings) -> list[DatasetInfo]:
     local = local_provider(settings).datasets()
     others = [name for name in providers if name != "local"]
     listed = (providers.build(name, providers.check(name, {}, name)).datasets() for name in others)
-    return [*sorted(local, key=lambda info: (info.symbol, info.timeframe)), *chain(*listed)]
+    return [*sorted(local, key=lambda info: (info.symbol, info.timeframe or "")), *chain(*listed)]
 
 
 def datasets_document(settings: Settings) -> dict[str, Any]:

@@ -9,10 +9,10 @@ from typing import Any, NoReturn
 from app.api_errors import ApiError
 from app.config_file import COMPONENTS
 from app.engine_calls import EngineCalls
-from app.security import NAME_RULE, is_portable_name
 from app.strict_json import compact
 from app.writer import Transaction, Writer, now_ms
 from engine.errors import ConfigError, Fault, faults_from
+from engine.wording import NAME_RULE, is_portable_name
 
 
 def merged(base: Mapping[str, Any], over: Mapping[str, Any], place: str = "") -> dict[str, Any]:

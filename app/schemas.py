@@ -129,8 +129,12 @@ class Dataset(Wire):
     """A data set that can be run on, or the problem that keeps it from being."""
 
     provider: str = Field(description="as a configuration names it")
-    symbol: str = Field(description="as a configuration names it")
-    timeframe: str = Field(description="length of a bar; coarser ones are made from it")
+    symbol: str = Field(
+        description="as a configuration names it; the file's name where that is no data set's"
+    )
+    timeframe: str | None = Field(
+        description="length of a bar; coarser ones are made from it; null as above"
+    )
     first_ts: Ms | None = Field(description="null where there is a problem, as what follows")
     last_ts: Ms | None
     bars: int | None

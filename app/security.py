@@ -1,12 +1,10 @@
-"""Who may speak to the server, and in what words: hosts, origins, names, fixed headers."""
+"""Who may speak to the server, and in what words: hosts, origins, fixed headers."""
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from app.api_errors import ApiError
 from app.token_file import Verifier
-from engine.wording import NAME_WORDS, SYMBOL_PATTERN
 
 WILDCARDS = {"0.0.0.0", "::"}  # noqa: S104  # no names that a request may give
 HEADERS = {
@@ -20,18 +18,6 @@ CORS_METHODS = "GET, HEAD, POST, PUT, DELETE"
 CORS_HEADERS = "Authorization, Content-Type, Idempotency-Key, If-None-Match, Last-Event-ID, Range"
 CORS_EXPOSED = "ETag, Location, Retry-After, Content-Disposition, Content-Range"
 PREFLIGHT_S = 600
-
-
-NAME = re.compile(SYMBOL_PATTERN)
-NAME_RULE = f"should be {NAME_WORDS}; no device's name, such as nul"
-DEVICES = {"con", "prn", "aux", "nul"} | {
-    f"{port}{n}" for port in ("com", "lpt") for n in range(10)
-}
-
-
-def is_portable_name(name: str) -> bool:
-    """Tell whether a symbol or preset may be called so: a file's name on every system."""
-    return NAME.fullmatch(name) is not None and name.lower().partition(".")[0] not in DEVICES
 
 
 @dataclass(frozen=True)

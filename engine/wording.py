@@ -1,4 +1,7 @@
-"""How messages put counts, sizes and patterns to a person; light, so that a server may start."""
+"""What a name may be, and how messages put names, counts and sizes to a person.
+
+Light, so that a server may start.
+"""
 
 import re
 from collections.abc import Iterable
@@ -9,8 +12,18 @@ NAME_WORDS = (
     "1 to 64 letters (A to Z, a to z), digits, dots, dashes or underscores, the first and the last "
     "a letter or a digit"
 )
+NAME_RULE = f"should be {NAME_WORDS}; no device's name, such as nul"
+DEVICES = {"con", "prn", "aux", "nul"} | {
+    f"{port}{n}" for port in ("com", "lpt") for n in range(10)
+}
 PATTERNS = {SYMBOL_PATTERN: f"should be {NAME_WORDS}"}
 SIZES = ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"))
+
+
+def is_portable_name(name: str) -> bool:
+    """Tell whether a symbol or preset may be called so: a file's name on every system."""
+    is_name = re.fullmatch(SYMBOL_PATTERN, name) is not None
+    return is_name and name.lower().partition(".")[0] not in DEVICES
 
 
 def noun(n: float, what: str) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 import schemathesis
 from hypothesis import strategies as st
 
-from app.security import is_portable_name
+from engine.wording import is_portable_name
 
 RUNS = json.loads(os.environ["STUDIO_FUZZ_RUNS"])
 CHARTS = {"/candles", "/features"}

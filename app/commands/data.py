@@ -93,8 +93,8 @@ def datasets_command(data_dir: Path | None, *, as_json: bool) -> None:
     for info in list_datasets(settings):
         bars = "" if info.bars is None else f"{info.bars:,}"
         span = ["" if ts is None else day(ts) for ts in (info.first_ts, info.last_ts)]
-        remarks = "; ".join(_remarks(info))
-        table.add_row(info.provider, info.symbol, info.timeframe, bars, *span, remarks)
+        cells = (info.symbol, info.timeframe or "", bars, *span, "; ".join(_remarks(info)))
+        table.add_row(info.provider, *map(Text, cells))  # a file's name may look like markup
     Output().print(table)
 
 

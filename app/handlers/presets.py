@@ -4,8 +4,8 @@ from typing import Any
 
 from app.handlers.base import Handler
 from app.presets import check_name, no_such_preset
-from app.security import is_portable_name
 from engine.errors import ConfigError, Fault, faults_from
+from engine.wording import is_portable_name
 
 FIELDS = {"name", "config"}
 

@@ -1,7 +1,6 @@
 """Candles in the user's data directory: imported sets, files dropped in by hand, coarser bars."""
 
 import contextlib
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -24,9 +23,10 @@ from engine.data.store import read_dataset, read_metadata, write_dataset
 from engine.durable import sync_folder
 from engine.errors import DataError, DatasetNotFound, StorageError
 from engine.limits import FileLimits
-from engine.wording import SYMBOL_PATTERN
+from engine.wording import NAME_RULE, is_portable_name
 
 IMPORTED, DROPPED = ".parquet", ".csv"
+LIKE_CANDLES = (IMPORTED, DROPPED, ".csv.gz")
 MAX_CACHED_FILES = 64
 
 
@@ -57,13 +57,14 @@ class LocalProvider:
     def fingerprint(self, config: RunConfig) -> str:
         """Return the hash of the file that would be used, and of how."""
         stored = self._find(config.symbol, config.timeframe)
-        _refuse_link(stored.path)
+        _refuse_other(stored.path)
         how = f"{stored.path.name}/{config.on_bad_rows}/{config.calendar}"
         return f"{content_sha256(stored.path)}/{how}"
 
     def datasets(self) -> list[DatasetInfo]:
-        """Return every data set, with the problem of each that cannot be used."""
-        return [self._describe(stored) for stored in self._stored()]
+        """Return every data set, and what else lies there like one, each with its problem."""
+        found = [self._describe(stored) for stored in self._stored()]
+        return found + list(self._passed_over({(info.symbol, info.timeframe) for info in found}))
 
     def n_bars_known(self, config: RunConfig) -> None:
         """Return None: a file has to be read."""
@@ -157,8 +158,23 @@ class LocalProvider:
                     seen.add((stored.symbol, stored.timeframe))
                     yield stored
 
+    def _passed_over(self, found: set[tuple[str, str | None]]) -> Iterator[DatasetInfo]:
+        """Yield what a user may take for a data set, beside those that were found."""
+        if self.data_dir is None:
+            return
+        for path in sorted((self.data_dir / "candles").glob("*")):
+            if path.name.startswith(".") or not path.name.lower().endswith(LIKE_CANDLES):
+                continue
+            stored = _named(path)
+            if stored is None:
+                shown = repr(path.name)[1:-1]
+                yield DatasetInfo("local", shown, None, problem=f"{shown} {_misnamed(path)}")
+            elif (stored.symbol, stored.timeframe) not in found:
+                found.add((stored.symbol, stored.timeframe))
+                yield self._describe(stored)
+
     def _read(self, stored: Stored, on_bad_rows: str) -> Dataset:
-        _refuse_link(stored.path)
+        _refuse_other(stored.path)
         if stored.path.suffix == IMPORTED:
             return read_dataset(stored.path)
         for _ in range(3):
@@ -190,7 +206,7 @@ class LocalProvider:
         try:
             if stored.path.suffix != IMPORTED:
                 return describe("local", self._read(stored, "refuse"))
-            _refuse_link(stored.path)
+            _refuse_other(stored.path)
             known = read_metadata(stored.path)
         except DataError as fault:
             return DatasetInfo("local", stored.symbol, stored.timeframe, problem=str(fault))
@@ -210,19 +226,27 @@ class LocalProvider:
 def _named(path: Path) -> Stored | None:
     """Return what a file holds by its name, None where that is no data set's."""
     symbol, _, timeframe = path.stem.rpartition("_")
-    if (
-        path.suffix in {IMPORTED, DROPPED}
-        and timeframe in TIMEFRAME_MS
-        and re.fullmatch(SYMBOL_PATTERN, symbol)
-    ):
-        return Stored(path, symbol, timeframe)
-    return None
+    is_ours = path.suffix in {IMPORTED, DROPPED} and timeframe in TIMEFRAME_MS
+    return Stored(path, symbol, timeframe) if is_ours and is_portable_name(symbol) else None
 
 
-def _refuse_link(path: Path) -> None:
-    """Raise a DataError for a link: what lies elsewhere is not the data directory's to show."""
+def _misnamed(path: Path) -> str:
+    """Return what is to be said of a name that is no data set's."""
+    symbol, _, timeframe = path.stem.rpartition("_")
+    if timeframe in TIMEFRAME_MS and not is_portable_name(symbol):
+        return f"cannot be used: the symbol {NAME_RULE}"
+    known = ", ".join(TIMEFRAME_MS)
+    wanted = "import it, or call it SYMBOL_TIMEFRAME.csv, such as SPX_1d.csv"
+    return f"cannot be used: {wanted}; a timeframe is one of {known}"
+
+
+def _refuse_other(path: Path) -> None:
+    """Raise a DataError for what is no file of the folder: a link leads out, a pipe has no end."""
     if path.is_symlink():
         message = f"{path.name} is a link; put the file itself there"
+        raise DataError(message)
+    if not path.is_file():
+        message = f"{path.name} is no regular file"
         raise DataError(message)
 
 

@@ -19,11 +19,14 @@ from engine.wording import SYMBOL_PATTERN
 
 @dataclass(frozen=True)
 class DatasetInfo:
-    """A data set that can be run on, or the ``problem`` that keeps it from being."""
+    """A data set that can be run on, or the ``problem`` that keeps it from being.
+
+    A file whose name tells no ``timeframe`` has its name as the ``symbol``.
+    """
 
     provider: str
     symbol: str
-    timeframe: str
+    timeframe: str | None
     first_ts: int | None = None
     last_ts: int | None = None
     bars: int | None = None

@@ -10,6 +10,7 @@ from app.backtests import check_partial
 from engine.artifacts import summary_document
 from engine.errors import ConfigError, PluginError
 from engine.identity import json_bytes
+from engine.limits import Limits
 from engine.pipeline import run
 from engine.plan import make_plan
 from engine.plugins import REGISTRIES, Plugin, load_plugins
@@ -293,7 +294,7 @@ def test_a_strategy_that_lists_no_features(load: Callable[[str], Plugin]) -> Non
     """What a strategy reads is a list of FeatureSpec, also where a configuration is only checked."""
     load(STRATEGY.replace("BODY", "1").replace("return []", "return ['sma']"))
     with pytest.raises(PluginError, match=rf"features\(\) of the strategy mine {SPECS}"):
-        check_partial({"strategy": {"name": "mine"}})
+        check_partial({"strategy": {"name": "mine"}}, Limits())
 
 
 def test_whole_numbers_as_coefficients(load: Callable[[str], Plugin]) -> None:

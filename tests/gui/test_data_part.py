@@ -176,6 +176,22 @@ def test_a_file_that_cannot_be_used_shows_its_problem(
     assert not told
 
 
+def test_a_file_with_the_wrong_name_is_listed(part: DataPart, panel: Panel, until: Until) -> None:
+    """A file whose name tells no data set stands in the table under it, with what to call it."""
+    folder = panel.data_dir / "candles"
+    folder.mkdir(exist_ok=True)
+    for name in ("SPX-daily.csv", "bad {name_1d.csv"):
+        (folder / name).write_text(GOOD, encoding="utf-8")
+    panel.load("datasets", "/datasets", "datasets")
+    until(lambda: "SPX-daily.csv" in rows(part))
+    assert (
+        rows(part)["SPX-daily.csv"] == rows(part)["bad {name_1d.csv"] == ("", "", "cannot be used")
+    )
+    part.table.selection_set(part.table.get_children()[0])
+    until(lambda: part.words.cget("text"))
+    assert "call it SYMBOL_TIMEFRAME.csv" in str(part.words.cget("text"))
+
+
 def test_open_folder(
     part: DataPart, panel: Panel, tmp_path: Path, until: Until, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -35,6 +35,24 @@ def test_lists_what_there_is(server: Server, candles: Path) -> None:
     }  # fmt: skip
 
 
+def test_lists_what_has_the_wrong_name(server: Server, candles: Path, studio: Any) -> None:
+    """A file that nothing can name is listed with what to call it, and so says the command."""
+    names = ["SPX-daily.csv", "[red]_1d.csv", "nul_1d.csv"]
+    for name in names:
+        drop_in(server, candles, name)
+    drop_in(server, candles)
+    listed = server.get("/datasets").json["datasets"]
+    own = {each["symbol"]: each for each in listed if each["provider"] == "local"}
+    assert own.keys() == {*names, "TEST"}
+    for name in names:
+        assert (own[name]["timeframe"], own[name]["bars"]) == (None, None)
+        assert own[name]["problem"].startswith(f"{name} cannot be used: ")
+    assert server.post("/runs", {"symbol": "nul"}).code == "DATASET_NOT_FOUND"
+    table = studio("datasets", "--data-dir", server.data_dir).out
+    assert all(f" {name} " in table for name in names)
+    assert "SPX-daily.csv cannot be used: import it, or call it" in " ".join(table.split())
+
+
 def test_the_command_lists_the_same(server: Server, candles: Path, studio: Any) -> None:
     """The command and the server show the same document."""
     drop_in(server, candles)

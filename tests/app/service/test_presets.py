@@ -4,8 +4,8 @@ import pytest
 
 from app.backtests import check_partial
 from app.presets import merged
-from app.security import is_portable_name
 from engine.limits import Limits
+from engine.wording import is_portable_name
 
 Server = Any
 FAST = {"symbol": "SPX", "provider": "sample", "plot": False}

@@ -204,6 +204,71 @@ def test_listing_tells_problems(tmp_path: Path) -> None:
     assert "above zero (1 row, first 3)" in (bad.problem or "")
 
 
+NAMED = "import it, or call it SYMBOL_TIMEFRAME.csv, such as SPX_1d.csv; a timeframe is one of 1m, "
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("SPY.csv", NAMED),
+        ("SPX-daily.csv", NAMED),
+        ("SPY_2d.csv", NAMED),
+        ("SPX_1D.csv", NAMED),
+        ("SPX_1d.CSV", NAMED),
+        ("SPX_1d.csv.gz", NAMED),
+        ("prices.parquet", NAMED),
+        ("bad name_1d.csv", "the symbol should be 1 to 64 letters"),
+        ("_1d.csv", "the symbol should be 1 to 64 letters"),
+        ("nul_1d.csv", "no device's name, such as nul"),
+    ],
+)
+def test_a_name_that_is_no_data_sets(tmp_path: Path, name: str, words: str) -> None:
+    """A file that no configuration can name is listed under its own, with what to call it."""
+    drop(tmp_path, text())
+    drop(tmp_path, text(), name)
+    [info] = [info for info in local(tmp_path).datasets() if info.problem]
+    assert (info.symbol, info.timeframe, info.bars) == (name, None, None)
+    assert (info.problem or "").startswith(f"{name} cannot be used: ")
+    assert words in (info.problem or "")
+    for symbol in ("SPX", "SPY", "nul"):
+        with pytest.raises(DatasetNotFound):
+            local(tmp_path).load(config(symbol=symbol))
+
+
+def test_a_name_that_no_text_can_hold(tmp_path: Path) -> None:
+    """A name with half a character or a sign that moves the cursor is told without it."""
+    drop(tmp_path, text(), "a\x1b[2J\udcff.csv")
+    [info] = local(tmp_path).datasets()
+    assert info.symbol == "a\\x1b[2J\\udcff.csv"
+    assert f"{info.symbol}{info.problem}".isprintable()
+
+
+def test_what_is_not_listed(tmp_path: Path) -> None:
+    """Hidden files, imports on their way and whatever is not called like candles are not shown."""
+    for name in (".X_1d.csv", ".X_1d.parquet.00ff.partial", "notes.txt", "README", "X_1d.csv~"):
+        drop(tmp_path, text(), name)
+    assert local(tmp_path).datasets() == []
+    assert LocalProvider(NoParams()).datasets() == []
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_what_is_no_file(tmp_path: Path, suffix: str) -> None:
+    """A pipe or a folder is listed with its problem, and hides no set that can be used."""
+    folder = drop(tmp_path, text(), "GOOD_1d.csv").parent
+    os.mkfifo(folder / f"X_1d.{suffix}")
+    (folder / f"Y_1d.{suffix}").mkdir()
+    (folder / f"GOOD_1d.{'parquet' if suffix == 'csv' else 'csv.gz'}").mkdir()
+    problems = {info.symbol: info.problem for info in local(tmp_path).datasets()}
+    assert problems.pop("GOOD_1d.csv.gz", None) is None or suffix == "parquet"
+    assert problems == {
+        "GOOD": None,
+        "X": f"X_1d.{suffix} is no regular file",
+        "Y": f"Y_1d.{suffix} is no regular file",
+    }
+    with pytest.raises(DatasetNotFound):
+        local(tmp_path).load(config())
+
+
 @pytest.mark.parametrize("name", ["X_1d.csv", "X_1d.parquet"])
 def test_a_link_is_not_followed(tmp_path: Path, name: str) -> None:
     """A link among the candles is listed with its problem and never read; an import replaces it."""

@@ -181,10 +181,11 @@ def test_something_else_in_place_of_candles(
     make(folder / f"X_1d.{suffix}", elsewhere)
     listed = soon(lambda: server.get("/datasets"))
     assert CANARY not in listed.body.decode()
-    entries = [each for each in listed.json["datasets"] if each["symbol"] == "X"]
-    for entry in entries:
-        assert entry["problem"] == f"X_1d.{suffix} is a link; put the file itself there"
-        assert entry["bars"] is entry["quality"] is None
+    [entry] = [each for each in listed.json["datasets"] if each["symbol"] == "X"]
+    is_link = (folder / f"X_1d.{suffix}").is_symlink()
+    said = "is a link; put the file itself there" if is_link else "is no regular file"
+    assert entry["problem"] == f"X_1d.{suffix} {said}"
+    assert entry["bars"] is entry["quality"] is None
     for path in ("/candles?symbol=X", "/features?symbol=X"):
         answer = soon(functools.partial(server.get, path))
         assert answer.code in {"DATASET_NOT_FOUND", "INVALID_DATA"}
