@@ -17,12 +17,13 @@ from http import HTTPStatus
 from typing import Any
 
 from tornado.httpserver import HTTPServer
-from tornado.httputil import HTTPConnection, HTTPMessageDelegate
+from tornado.httputil import HTTPConnection, HTTPInputError, HTTPMessageDelegate
 from tornado.iostream import IOStream, StreamClosedError
 
 from app.api_errors import ApiError
 from app.handlers.base import JSON_TYPE, METHODS, Services, to_json
 from app.security import HEADERS
+from engine.wording import size_in_words
 
 if sys.platform != "win32":
     import resource
@@ -106,6 +107,7 @@ class RequestStream:
         self._head: Any = None
         self._is_answered = False
         self._refusal: ApiError | None = None
+        self._too_long: ApiError | None = None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
@@ -117,12 +119,23 @@ class RequestStream:
 
     def read_until_regex(self, regex: bytes, max_bytes: int | None = None) -> Awaitable[bytes]:
         """Read the request's head; until it is there the connection is idle."""
+        assert max_bytes is not None  # Tornado's own bound
         idle = self._services.idle
-        self._head = self._stream.read_until_regex(regex, max_bytes)
+        # At which it closes the connection without a word: so a head is read until it is longer.
+        too_long = b"|(?<=(?s:.{%d}))" % (max_bytes + 1)
+        self._head = self._stream.read_until_regex(regex + too_long)
         idle.pop(self._stream, None)
         idle[self._stream] = None  # now the last of them
         self._head.add_done_callback(lambda _: idle.pop(self._stream, None))
-        return self._head  # type: ignore[no-any-return]  # a future, which Tornado does not say
+        return self._bounded_head(max_bytes)
+
+    async def _bounded_head(self, max_bytes: int) -> bytes:
+        head: bytes = await self._head
+        if len(head) > max_bytes:
+            words = f"the head of a request has at most {size_in_words(max_bytes)}"
+            self._too_long = ApiError("INVALID_REQUEST", words)
+            raise HTTPInputError(words)
+        return head
 
     def write(self, data: bytes) -> Awaitable[None]:
         """Write to the stream, but Tornado's word about a malformed request in our form."""
@@ -149,8 +162,11 @@ class RequestStream:
         given = [(name.strip().lower(), value.strip()) for name, _, value in pairs]
         hosts, origins = _all(given, "host"), _all(given, "origin")
         cors = self._services.gate.cors_headers(origins)
+        # Of a head that is cut, the Host may have been still to come.
+        may_lack = self._too_long is not None and not hosts
+        refused = None if may_lack else self._services.gate.refusal(hosts, origins)
         malformed = ApiError("INVALID_REQUEST", "this is no well-formed HTTP request")
-        fault = self._services.gate.refusal(hosts, origins) or self._refusal or malformed
+        fault = refused or self._refusal or self._too_long or malformed
         method = first.partition(" ")[0]
         body = to_json(fault.envelope(self._services.shorten))
         headers = {

@@ -152,7 +152,7 @@ def test_bytes_that_are_no_http(server: Server, talk: Talk, is_well: Well) -> No
         b"\r\n" * 40_000,
     ):
         for reply in talk(server, raw, ends=True):
-            assert (reply.status, reply.code) == (403, "FORBIDDEN_HOST")
+            assert reply.code == ("FORBIDDEN_HOST" if b"\r\n\r\n" in raw else "INVALID_REQUEST")
     assert is_well(server)
 
 
@@ -167,10 +167,35 @@ def test_bytes_that_are_no_http(server: Server, talk: Talk, is_well: Well) -> No
     ids=["long line", "long name", "many", "many alike"],
 )
 def test_heads_beyond_the_bound(server: Server, talk: Talk, is_well: Well, lines: bytes) -> None:
-    """A head of more than 64 KiB is cut off while it comes, and none of it is carried out."""
-    assert talk(server, HIDDEN.replace(JSON, JSON + lines)) == []
+    """A head of more than 64 KiB is refused while it comes, and none of it is carried out."""
+    [reply] = talk(server, HIDDEN.replace(JSON, JSON + lines))
+    assert (reply.status, reply.code) == (400, "INVALID_REQUEST")
+    assert b"the head of a request has at most 64 KiB" in reply.body
+    [reply] = talk(
+        server, HIDDEN.replace(JSON, JSON + lines).replace(b"127.0.0.1", b"evil.example")
+    )
+    assert (reply.status, reply.code) == (403, "FORBIDDEN_HOST")
     assert server.get("/presets").json == {"presets": []}
     assert is_well(server)
+
+
+@pytest.mark.parametrize("n_bytes", [0, 1, 2, 3, 4, 100, 1 << 20])
+def test_an_address_beyond_the_bound(
+    server: Server, talk: Talk, is_well: Well, n_bytes: int
+) -> None:
+    """An address that makes the head too long is told so, and its access line is like any other."""
+    rest = len(get(HOST.replace(b"PORT", b"%d" % server.port), b"GET /?x= HTTP/1.1"))
+    raw = get(HOST, b"GET /?x=%s HTTP/1.1" % (b"y" * (65_536 - rest + n_bytes)))
+    [reply] = talk(server, raw)
+    if n_bytes == 0:
+        assert (reply.status, reply.code) == (401, "UNAUTHORIZED")
+    else:
+        assert (reply.status, reply.code) == (400, "INVALID_REQUEST")
+        assert reply.headers["Connection"] == "close"
+    assert is_well(server)
+    text = (server.data_dir / "logs" / "studio.log").read_text(encoding="utf-8")
+    assert ('"method": "GET", "route": "none", "status": 400' in text) == (n_bytes > 0)
+    assert "yyy" not in text
 
 
 def test_ten_thousand_headers_within_the_bound(server: Server, talk: Talk, is_well: Well) -> None:
