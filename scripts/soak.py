@@ -38,6 +38,9 @@ RETENTION, VISITORS = 25, 3
 # others at first, of other sizes, the heap would need half an hour to come to rest.
 FILLS = 800
 AT_WORK_S, AT_REST_S, KILL_S = 5.0, 30.0, 60.0
+# What a heap has held at once it is never quite rid of; so as many as will ever ask at once come
+# first, and what grows after them is a loss.
+CROWD, CROWD_MINUTES = 9, 5.0
 LEAST_RESTS = 4  # a slope needs three
 SETTLE_S = 1.5  # what has ended is let go of by then
 SETTINGS = 'workers = 2\nthreads = 2\nmax_streams = 24\nqueue_limit = 16\nlog_level = "info"\n'
@@ -95,6 +98,7 @@ class Soak:
         killer = threading.Thread(target=self.kill_beside, name="kills beside", daemon=True)
         killer.start()
         self.fill()
+        self.crowd()
         self.watch()
         self.kill()
         self.shared.stop.set()
@@ -124,6 +128,17 @@ class Soak:
         for _ in range(max(2, int(FILLS * min(1.0, self.share**2)))):
             chart(visitor)
             self.shared.count("fill")
+
+    def crowd(self) -> None:
+        """Let many visitors ask at once, without pauses."""
+        gone = threading.Event()
+        visitors = [Visitor(self.shared, self.seed * 1000 + 100 + n, gone) for n in range(CROWD)]
+        for visitor in visitors:
+            visitor.start()
+        time.sleep(60 * CROWD_MINUTES * self.share)
+        gone.set()
+        for visitor in visitors:
+            visitor.join()
 
     @contextlib.contextmanager
     def pause(self) -> Iterator[None]:

@@ -79,25 +79,30 @@ class Shared:
 
 
 class Visitor(threading.Thread):
-    """Does one thing after another; whoever holds ``busy`` keeps it from beginning the next."""
+    """Does one thing after another; whoever holds ``busy`` keeps it from beginning the next.
 
-    def __init__(self, shared: Shared, seed: int) -> None:
+    One of a ``crowd`` makes no pauses, and leaves when that has left.
+    """
+
+    def __init__(self, shared: Shared, seed: int, crowd: threading.Event | None = None) -> None:
         super().__init__(name=f"visitor-{seed}", daemon=True)
         self.random = random.Random(seed)  # noqa: S311  # choices, not secrets
         self.busy = threading.Lock()
         self.shared = shared
+        self.pause_s = PAUSE_S if crowd is None else 0.0
+        self.stop = shared.stop if crowd is None else crowd
 
     def run(self) -> None:
         """Go through every action once, whatever the time; draw them until told to stop."""
         first = list(ACTIONS)
         self.random.shuffle(first)
-        while first or not self.shared.stop.is_set():
+        while first or not self.stop.is_set():
             with self.busy:
                 if not self.shared.down.is_set():
                     name = first[-1] if first else self.random.choice(DRAWN)
                     if self.act(name) and first:
                         first.pop()
-            time.sleep(self.random.uniform(0.0, 2 * PAUSE_S))
+            time.sleep(self.random.uniform(0.0, 2 * self.pause_s))
 
     def act(self, name: str) -> bool:
         """Do one thing, and note what goes wrong; False where a kill came between."""
