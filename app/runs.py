@@ -136,12 +136,11 @@ class RunService:
             raise no_such_run()
         return run
 
-    def live_configs(self, symbol: str) -> "list[dict[str, Any]]":
-        """Return the configurations of a symbol's runs that have not finished."""
-        return live_configs(self._reader, symbol)
-
     def live_configs_now(self, symbol: str) -> "list[dict[str, Any]]":
-        """Return them as they are when everything that was written before is; for other threads."""
+        """Return the configurations of a symbol's runs that have not finished; for other threads.
+
+        They are as they stand once everything that was asked for before is written.
+        """
         return self._writer.submit(lambda transaction: live_configs(transaction, symbol)).result()
 
     def list(self, selection: Selection) -> dict[str, Any]:

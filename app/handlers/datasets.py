@@ -59,9 +59,11 @@ class Dataset(QueryHandler):
 
     async def delete(self, symbol: str, timeframe: str) -> None:
         """Remove it."""
-        live = self.services.runs.live_configs(symbol)
+        runs = self.services.runs
         await self.services.engine.ask(
-            lambda backtests: backtests.delete_dataset(symbol, timeframe, live)
+            lambda backtests: backtests.delete_dataset(
+                symbol, timeframe, runs.live_configs_now(symbol)
+            )
         )
         self.set_status(204)
 

@@ -95,12 +95,21 @@ def read_metadata(path: Path) -> dict[str, Any]:
     Raises
         DataError where the file is not one of ours or is damaged.
     """
-    try:
-        with path.open("rb") as file, pq.ParquetFile(file) as table:
-            text = (table.metadata.metadata or {}).get(METADATA)
+    return _read(path, with_bars=False)[0]
+
+
+def _read(path: Path, *, with_bars: bool) -> tuple[dict[str, Any], list[Any]]:
+    """Return what a data set says of itself, and its bars, from the file as it was when opened."""
+    metadata, batches = None, []
+    with (
+        contextlib.suppress(pa.ArrowException, OSError, ValueError),  # bad bars, the digest tells
+        path.open("rb") as file,
+        pq.ParquetFile(file) as table,
+    ):
+        text = (table.metadata.metadata or {}).get(METADATA)
         metadata = json.loads(text) if text is not None else None
-    except (pa.ArrowException, OSError, ValueError):
-        metadata = None
+        if with_bars:
+            batches = list(table.iter_batches(batch_size=1 << 20))
     if (
         not isinstance(metadata, dict)
         or metadata.get("version") != VERSION
@@ -108,7 +117,7 @@ def read_metadata(path: Path) -> dict[str, Any]:
     ):
         message = f"{path.name} is damaged or was not written by an import; import it again"
         raise DataError(message)
-    return metadata
+    return metadata, batches
 
 
 def read_dataset(path: Path) -> Dataset:
@@ -117,10 +126,8 @@ def read_dataset(path: Path) -> Dataset:
     Raises
         DataError where the file is damaged.
     """
-    metadata = read_metadata(path)
+    metadata, batches = _read(path, with_bars=True)
     try:
-        with path.open("rb") as file, pq.ParquetFile(file) as table:
-            batches = list(table.iter_batches(batch_size=1 << 20))
         names = batches[0].schema.names
         columns: dict[str, Any] = {
             name: np.concatenate([as_numpy(batch.column(name)) for batch in batches])

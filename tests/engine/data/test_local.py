@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from engine.caches import BoundedCache, Caches
@@ -57,6 +58,24 @@ def test_stored_data_comes_back_as_it_was(tmp_path: Path) -> None:
     assert (known["source"], known["bars"], known["volume_known"]) == ("mine.csv", 5, True)
     assert path.stat().st_mode & 0o777 == 0o600
     assert [p.name for p in path.parent.iterdir()] == ["X_1d.parquet"]
+
+
+def test_a_set_that_is_replaced_as_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who has begun to read a data set reads that one to its end, whatever takes its place."""
+    old, new = (read(drop(tmp_path / "source", text(rows))) for rows in (ROWS, ROWS[:3]))
+    path = import_dataset(tmp_path, old, "old.csv")
+    parquet_file = pq.ParquetFile
+
+    def opened(file: Any) -> Any:
+        found = parquet_file(file)
+        import_dataset(tmp_path, new, "new.csv")
+        return found
+
+    monkeypatch.setattr(pq, "ParquetFile", opened)
+    assert candle_digest(read_dataset(path).candles) == candle_digest(old.candles)
+    assert candle_digest(read_dataset(path).candles) == candle_digest(new.candles)
 
 
 def test_an_import_wins_over_a_dropped_file(tmp_path: Path) -> None:
