@@ -191,7 +191,7 @@ def test_an_incident(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_expected_error_is_no_incident(server: Server) -> None:
     """Refusals have no number and leave only their access line."""
     for path in ("/runs/x", "/nowhere", "/runs?limit=x"):
-        assert "details" not in server.get(path).json["error"]
+        assert "incident" not in server.get(path).json["error"].get("details", {})
     text = (server.data_dir / "logs" / "studio.log").read_text(encoding="utf-8")
     assert {json.loads(line)["level"] for line in text.splitlines()} == {"info"}
 
