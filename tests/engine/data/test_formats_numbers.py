@@ -125,7 +125,7 @@ def test_bad_grouping(cell: str, load: Load) -> None:
 @pytest.mark.parametrize("decimal", ["", ";", "comma", ".,"])
 def test_unknown_mark(decimal: str, load: Load) -> None:
     """Only a point or a comma can be asked for."""
-    with pytest.raises(ConfigError, match=r"decimal: is '\.' or ','"):
+    with pytest.raises(ConfigError, match=r"decimal: should be '\.' or ','"):
         load(["12.5"], decimal=decimal)
 
 
