@@ -1,6 +1,7 @@
 """Candles in the user's data directory: imported sets, files dropped in by hand, coarser bars."""
 
 import contextlib
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -56,10 +57,10 @@ class LocalProvider:
 
     def fingerprint(self, config: RunConfig) -> str:
         """Return the hash of the file that would be used, and of how."""
-        stored = self._find(config.symbol, config.timeframe)
-        _refuse_other(stored.path)
-        how = f"{stored.path.name}/{config.on_bad_rows}/{config.calendar}"
-        return f"{content_sha256(stored.path)}/{how}"
+        with self._found(config) as stored:
+            _refuse_other(stored.path)
+            how = f"{stored.path.name}/{config.on_bad_rows}/{config.calendar}"
+            return f"{content_sha256(stored.path)}/{how}"
 
     def datasets(self) -> list[DatasetInfo]:
         """Return every data set, and what else lies there like one, each with its problem."""
@@ -75,8 +76,8 @@ class LocalProvider:
         Raises
             DatasetNotFound where there is none, nor a finer one; DataError where it cannot be used.
         """
-        stored = self._find(config.symbol, config.timeframe)
-        dataset = self._read(stored, config.on_bad_rows)
+        with self._found(config) as stored:
+            dataset = self._read(stored, config.on_bad_rows)
         if stored.timeframe == config.timeframe:
             return dataset
         if config.adjust != "none":  # before bars are put together: a split may lie between two
@@ -132,6 +133,17 @@ class LocalProvider:
         except OSError as fault:
             raise StorageError.from_os_error("the data directory", fault) from None
 
+    @contextlib.contextmanager
+    def _found(self, config: RunConfig) -> Iterator[Stored]:
+        """Yield the data set to read; one that is removed meanwhile is one that is not there."""
+        stored = self._find(config.symbol, config.timeframe)
+        try:
+            yield stored
+        except DataError:
+            if not os.path.lexists(stored.path):
+                raise _none_of(config.symbol, config.timeframe) from None
+            raise
+
     def _find(self, symbol: str, timeframe: str) -> Stored:
         finer = [
             stored
@@ -139,8 +151,7 @@ class LocalProvider:
             if stored.symbol == symbol and _divides(stored.timeframe, timeframe)
         ]
         if not finer:
-            message = f"there are no candles for {symbol} {timeframe}: import them first"
-            raise DatasetNotFound(message)
+            raise _none_of(symbol, timeframe)
         return max(finer, key=lambda stored: TIMEFRAME_MS[stored.timeframe])
 
     def _stored(self) -> Iterator[Stored]:
@@ -221,6 +232,10 @@ class LocalProvider:
             calendar=known["calendar"],
             quality=known["quality"],
         )
+
+
+def _none_of(symbol: str, timeframe: str) -> DatasetNotFound:
+    return DatasetNotFound(f"there are no candles for {symbol} {timeframe}: import them first")
 
 
 def _named(path: Path) -> Stored | None:

@@ -78,6 +78,28 @@ def test_a_set_that_is_replaced_as_it_is_read(
     assert candle_digest(read_dataset(path).candles) == candle_digest(new.candles)
 
 
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_a_set_that_is_removed_as_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
+) -> None:
+    """A file that goes between being found and being read is one that was not there."""
+    path = drop(tmp_path, text())
+    if suffix == ".parquet":
+        path = import_dataset(tmp_path, read(path), "a.csv")
+    find = LocalProvider._find
+
+    def found(provider: LocalProvider, *named: str) -> Any:
+        stored = find(provider, *named)
+        stored.path.rename(tmp_path / "gone")
+        return stored
+
+    monkeypatch.setattr(LocalProvider, "_find", found)
+    for use in (LocalProvider.fingerprint, LocalProvider.load):
+        with pytest.raises(DatasetNotFound, match="no candles for X 1d: import them first"):
+            use(local(tmp_path), config())
+        (tmp_path / "gone").rename(path)
+
+
 def test_an_import_wins_over_a_dropped_file(tmp_path: Path) -> None:
     """Of an imported set and a file of one name the imported one is used, and listed once."""
     import_dataset(tmp_path, read(drop(tmp_path / "source", text())), "a.csv")
