@@ -1,7 +1,7 @@
 """Memory that is freed goes back to the system: a server may stay open for weeks.
 
-Large blocks and small ones share a heap of glibc. What lives long, as in a cache, settles between
-blocks that are soon freed, and left to itself the heap stays as large as it was at any time.
+What lives long, as in a cache, settles in the heap of glibc between blocks that are soon freed, and
+left to itself the heap stays as large as it was at any time.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """A process of our own, from its first import to its end; nothing of this touches another's.
 
 Garbage is looked for seldom in it until all is imported. What is imported stays, and with Python's
-own thresholds it is walked some two hundred times: a quarter of the time of a short command.
+own thresholds it is walked some hundred and fifty times: a quarter of the time of a short command.
 """
 
 import contextlib

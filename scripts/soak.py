@@ -10,8 +10,9 @@ is killed once a minute to the end and examined each time (``crash``); and after
 the first one is killed in full use once more, started again, and everything must end well.
 
 Every half minute the visitors pause and the server works off its queue; a sample is taken in that
-rest, and others at work. The slopes go through the samples at rest from minute 10 on, when the
-cache of features is full, that of candles holds every set there is, and retention is reached.
+rest, and others at work. Before that a crowd asks without pauses for five minutes. The slopes go
+through the samples at rest from minute 10 on, when the cache of features is full, that of candles
+holds every set there is, and retention is reached.
 """
 
 import argparse

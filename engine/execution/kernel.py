@@ -320,7 +320,7 @@ def _rest(
 ) -> cython.Py_ssize_t:
     """Mark bars from ``t`` on while none fills, charges or decides anything; return the next one.
 
-    Most bars are of this kind, and here they take a third of the time.
+    Most bars are of this kind, and take nothing but their equity.
     """
     begin: cython.Py_ssize_t = t
     cash: cython.double = account.cash
