@@ -12,11 +12,14 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import Executor as Threads
 
+from app.process import look_for_garbage
+
 # Of malloc.h: how many heaps there are; how large a block lies outside of them, in pages of its
 # own; how much may lie free at the end before it is given back.
 M_ARENA_MAX, M_MMAP_THRESHOLD, M_TRIM_THRESHOLD = -8, -3, -1
 LARGE, FREE_AT_THE_END = 128 << 10, 16 << 20
 AFTER_S = 0.5  # so at most twice a second; it takes a millisecond or two
+AT_REST_S = 1.0  # without work; to look for garbage takes ten milliseconds or twenty
 
 
 def use_one_heap() -> None:
@@ -49,15 +52,30 @@ class FreedMemory:
     def __init__(self, threads: Threads) -> None:
         self._threads = threads
         self._trim = _of_glibc("malloc_trim")
-        self._is_planned = False
+        self._planned: asyncio.TimerHandle | None = None
+        self._at_rest: asyncio.TimerHandle | None = None
 
     def give_back_soon(self) -> None:
-        """Give back what is free in half a second."""
-        if self._trim is not None and not self._is_planned:
-            self._is_planned = True
-            asyncio.get_running_loop().call_later(AFTER_S, self._give_back, self._trim)
+        """Give back what is free in half a second, and garbage too after a second without work."""
+        loop = asyncio.get_running_loop()
+        if self._planned is None:
+            self._planned = loop.call_later(AFTER_S, self._when_due)
+        if self._at_rest is not None:
+            self._at_rest.cancel()
+        self._at_rest = loop.call_later(AT_REST_S, self._submit, self._give_back_all)
 
-    def _give_back(self, trim: Callable[[int], int]) -> None:
-        self._is_planned = False
+    def _when_due(self) -> None:
+        self._planned = None
+        self._submit(self._give_back)
+
+    def _submit(self, work: Callable[[], None]) -> None:
         with contextlib.suppress(RuntimeError):  # the server has stopped
-            self._threads.submit(trim, 0)
+            self._threads.submit(work)
+
+    def _give_back(self) -> None:
+        if self._trim is not None:
+            self._trim(0)
+
+    def _give_back_all(self) -> None:
+        look_for_garbage()
+        self._give_back()

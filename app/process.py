@@ -27,3 +27,12 @@ def all_is_imported() -> None:
     if gc.get_threshold()[0] == RARELY:
         gc.freeze()
         gc.set_threshold(*AS_USUAL)
+
+
+def look_for_garbage() -> None:
+    """Look once through all that came after the imports; only in a process of our own.
+
+    Where Python may not look by itself, as beside Tk, this does not either.
+    """
+    if gc.isenabled() and gc.get_freeze_count():
+        gc.collect()

@@ -43,7 +43,7 @@ AT_WORK_S, AT_REST_S, KILL_S = 5.0, 30.0, 60.0
 # first, and what grows after them is a loss.
 CROWD, CROWD_MINUTES = 9, 5.0
 LEAST_RESTS = 4  # a slope needs three
-SETTLE_S = 1.5  # what has ended is let go of by then
+SETTLE_S = 2.0  # what has ended is let go of by then, garbage too
 SETTINGS = 'workers = 2\nthreads = 2\nmax_streams = 24\nqueue_limit = 16\nlog_level = "info"\n'
 
 

@@ -118,6 +118,7 @@ def _matplotlib() -> "Iterator[Callable[[float, float], Figure]]":
     import matplotlib as mpl  # noqa: PLC0415  # 0.4 s, and a run without a plot needs none of it
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415
     from matplotlib.figure import Figure  # noqa: PLC0415
+    from matplotlib.text import Text  # noqa: PLC0415
 
     figures: list[Figure] = []
 
@@ -132,9 +133,11 @@ def _matplotlib() -> "Iterator[Callable[[float, float], Figure]]":
         try:
             yield new_figure
         finally:
-            # Figure, axes and canvas hold each other: left alone, ten megabytes would wait for a
-            # collection of everything.
+            # Figure, axes and canvas hold each other, and each text the pixels it was drawn on:
+            # left alone, ten megabytes would wait for a collection of everything.
             for figure in figures:
+                for text in figure.findobj(Text):
+                    text._renderer = None  # type: ignore[attr-defined]  # noqa: SLF001
                 figure.clear()
                 figure.canvas = None  # type: ignore[assignment]  # nothing draws on it again
 

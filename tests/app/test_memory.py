@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from queue import Queue
 
 import pytest
 
@@ -89,40 +90,62 @@ def test_holes_are_given_back() -> None:
     assert 100 < left < 140
 
 
-@pytest.mark.asyncio
-async def test_once_for_much_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However much has ended meanwhile, it is done once; what ends later has its own time."""
-    calls: list[int] = []
-    done = asyncio.Event()
-    loop = asyncio.get_running_loop()
-
-    def trim(kept: int) -> None:
-        calls.append(kept)
-        loop.call_soon_threadsafe(done.set)
-
-    monkeypatch.setattr(memory, "_of_glibc", lambda _: trim)
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> Queue[str]:
+    """Return what is done, in order: "trim", and "look" for garbage."""
+    done: Queue[str] = Queue()
+    monkeypatch.setattr(memory, "_of_glibc", lambda _: lambda _: done.put("trim"))
+    monkeypatch.setattr(memory, "look_for_garbage", lambda: done.put("look"))
     monkeypatch.setattr(memory, "AFTER_S", 0.01)
+    monkeypatch.setattr(memory, "AT_REST_S", 60.0)
+    return done
+
+
+@pytest.mark.asyncio
+async def test_once_for_much_work(calls: Queue[str]) -> None:
+    """However much has ended meanwhile, it is done once; what ends later has its own time."""
     with ThreadPoolExecutor(1) as threads:
         freed = memory.FreedMemory(threads)
-        for n in (1, 2):
+        for _ in range(2):
             freed.give_back_soon()
             freed.give_back_soon()
-            await asyncio.wait_for(done.wait(), 10)
-            done.clear()
-            assert calls == [0] * n
+            assert await asyncio.to_thread(calls.get, timeout=10) == "trim"
+            assert calls.empty()
     freed.give_back_soon()  # too late for these threads
     await asyncio.sleep(0.05)
-    assert calls == [0, 0]
+    assert calls.empty()
+
+
+@pytest.mark.asyncio
+async def test_garbage_at_rest(monkeypatch: pytest.MonkeyPatch, calls: Queue[str]) -> None:
+    """Garbage is looked for after the last work, not between, and what was free of it goes too."""
+    monkeypatch.setattr(memory, "AFTER_S", 60.0)
+    monkeypatch.setattr(memory, "AT_REST_S", 0.5)
+    with ThreadPoolExecutor(1) as threads:
+        freed = memory.FreedMemory(threads)
+        loop = asyncio.get_running_loop()
+        for n in range(10):
+            loop.call_later(0.1 * n, freed.give_back_soon)
+        until = loop.time() + 0.9
+        assert await asyncio.to_thread(calls.get, timeout=10) == "look"
+        assert loop.time() > until + 0.45
+        assert await asyncio.to_thread(calls.get, timeout=10) == "trim"
+        assert calls.empty()
+        freed.give_back_soon()
+        assert await asyncio.to_thread(calls.get, timeout=10) == "look"
 
 
 @pytest.mark.asyncio
 async def test_another_library(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the C library knows no such thing, nothing happens."""
+    """Where the C library knows no such thing, garbage is looked for all the same."""
+    looked: Queue[str] = Queue()
     monkeypatch.setattr(ctypes, "CDLL", lambda _: object())
+    monkeypatch.setattr(memory, "look_for_garbage", lambda: looked.put("look"))
+    monkeypatch.setattr(memory, "AT_REST_S", 0.01)
     with ThreadPoolExecutor(1) as threads:
         freed = memory.FreedMemory(threads)
         freed.give_back_soon()
-        assert not freed._is_planned
+        assert await asyncio.to_thread(looked.get, timeout=10) == "look"
     memory.use_one_heap()
 
 

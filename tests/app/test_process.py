@@ -66,3 +66,19 @@ def test_anothers_process_is_left_alone() -> None:
     before = gc.get_threshold(), gc.get_freeze_count()
     all_is_imported()
     assert (gc.get_threshold(), gc.get_freeze_count()) == before
+
+
+def test_garbage_in_a_process_of_our_own() -> None:
+    """It is looked for where the imports are set apart, and where Python may look by itself."""
+    words = said_by(
+        "import gc, weakref; from app.process import look_for_garbage\n"
+        "class Ring: pass\n"
+        "def goes():\n"
+        "    ring = Ring(); ring.itself = ring; left = weakref.ref(ring); del ring\n"
+        "    look_for_garbage()\n"
+        "    return left() is None\n"
+        "print(goes())\n"
+        "gc.freeze(); print(goes())\n"
+        "gc.disable(); print(goes())"
+    )
+    assert words == ["False", "True", "False"]
