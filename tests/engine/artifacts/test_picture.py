@@ -4,9 +4,8 @@ import io
 import json
 import weakref
 import xml.etree.ElementTree as ET
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -19,6 +18,9 @@ from engine.artifacts.tables import read_parquet
 from engine.errors import VerificationError
 from engine.pipeline import run
 from engine.records import BacktestResult
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 CONFIG: dict[str, Any] = {
     "symbol": "SPX", "provider": "sample", "start": "2001-01-01", "end": "2005-12-31",
