@@ -22,6 +22,7 @@ CHUNK_BARS = 16_384
 # A replay gives the interpreter up for about 1 ms at a time; to ask for it costs as much as 5,000
 # bars where another thread has it.
 REPLAY_CHUNK_BARS = 262_144
+CACHE_LINE = 8  # values that come from memory at once
 TAPE_COLUMNS = (
     "quantity",
     "base_price",
@@ -143,9 +144,16 @@ class BarLoop:
             ConfigError where the slippage model needs a volume that is not known; ValueError for
             weights (n_bars,) that are not one finite number a bar.
         """
-        writer = self.tape.writer(min(CHUNK_BARS, len(candles)) + 2)
+        n = len(candles)
+        writer = self.tape.writer(min(CHUNK_BARS, n) + 2)
         bars = self._bars(Markets.of(candles), weights)
-        return self._go(bars, len(candles), CHUNK_BARS, writer, curve, after_chunk)
+        read_at_fills = [np.asarray(bars.base), np.asarray(bars.volume)]
+
+        def next_chunk(stop: int) -> None:
+            after_chunk(stop)
+            _bring_near(read_at_fills, stop, min(stop + CHUNK_BARS, n))
+
+        return self._go(bars, n, CHUNK_BARS, writer, curve, next_chunk)
 
     def replay(
         self,
@@ -226,6 +234,13 @@ class BarLoop:
         noise = NOTHING if given is None or given.noise is None else given.noise
         shock.noise = self._view(noise)
         return shock
+
+
+def _bring_near(columns: "list[Floats]", start: int, stop: int) -> None:
+    """Read these bars one after another: at fills, which nobody foresees, each waits for memory."""
+    for column in columns:
+        if start < len(column):
+            column[start:stop:CACHE_LINE].max()
 
 
 def _coefficients(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from engine.blocks import blocks
 from engine.caches import BoundedCache
 from engine.errors import ConfigError, DataError, PluginError
 from engine.records import SERIES, CancelCheck, Candles, as_series, freeze, never_cancelled
@@ -169,15 +170,14 @@ def _size(columns: "dict[str, Floats]") -> int:
 
 def first_defined_bar(columns: "Iterable[Floats]", n_bars: int) -> int:
     """Return the first bar at which every column is non-null; 0 for none, n_bars for never."""
-    if n_bars == 0:
-        return 0
-    null = [np.isnan(column) for column in columns]
-    # Before the last of the columns to begin there is none with all of them.
-    begins = max((int(np.argmin(column)) for column in null), default=0)
-    if not any(column[begins] for column in null):
-        return begins
-    defined = ~np.logical_or.reduce(null)
-    return int(np.argmax(defined)) if defined.any() else n_bars
+    columns = list(columns)
+    for part in blocks(n_bars):
+        null = np.zeros(part.stop - part.start, dtype=np.bool_)
+        for column in columns:
+            null |= np.isnan(column[part])
+        if not null.all():
+            return part.start + int(np.argmin(null))
+    return n_bars
 
 
 class ShiftedCandles:

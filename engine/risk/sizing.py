@@ -50,11 +50,13 @@ def target_weights(sizing: Sizing, view: SizingView, name: str = "") -> "Floats"
         PluginError where the sizes of the model ``name`` are not one finite number ≥ 0 a bar.
     """
     sizes = as_series(sizing.sizes(view), len(view.signals))
+    one = sizes[:1] if sizes is not None and sizes.strides == (0,) else sizes  # for every bar
     # Neither holds for NaN.
-    if sizes is None or not (sizes.min() >= 0 and sizes.max() < np.inf):
+    if sizes is None or one is None or not (one.min() >= 0 and one.max() < np.inf):
         message = f"the sizing model {name} must return a finite size of at least 0 for each bar"
         raise PluginError(message)
-    weights: Floats = np.multiply(view.signals, sizes, dtype=np.float64)
+    weights: Floats = view.signals.astype(np.float64)
+    weights *= sizes
     weights += 0.0  # a flat bar is 0, not -0
     freeze(weights)
     return weights
