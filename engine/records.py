@@ -199,16 +199,16 @@ class Metrics(ArrayRecord):
     """Every metric by name, null ones with their reason; tables of calendar returns.
 
     ``values`` holds numbers, None, and the objects ``long`` and ``short``; ``drawdown`` (n_bars,)
-    is ≤ 0; ``benchmark_equity`` (n_bars,) currency.
+    is ≤ 0; ``benchmark_equity`` (n_bars,) currency, empty before the benchmark is measured.
     """
 
     values: Mapping[str, Any]
     reasons: Mapping[str, str]
-    benchmark: Mapping[str, float | None]
     monthly_returns: Mapping[str, float | None]
     yearly_returns: Mapping[str, float | None]
     drawdown: "Floats"
-    benchmark_equity: "Floats"
+    benchmark: Mapping[str, float | None] = field(default_factory=dict)
+    benchmark_equity: "Floats" = field(default_factory=lambda: np.empty(0))
     warnings: tuple[RunWarning, ...] = ()
 
 

@@ -61,7 +61,7 @@ def simulate(
 
 
 def _fills(taken: list[dict[str, Any]], candles: Candles) -> Fills:
-    columns = {name: np.concatenate([part[name] for part in taken]) for name in taken[0]}
+    columns = {name: _joined([part[name] for part in taken]) for name in taken[0]}
     quantity = columns.pop("quantity")
     at_close = columns.pop("at_close").astype(np.bool_)
     return Fills(
@@ -71,6 +71,10 @@ def _fills(taken: list[dict[str, Any]], candles: Candles) -> Fills:
         at_close=at_close,
         **columns,
     )
+
+
+def _joined(parts: list[Any]) -> Any:
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 def _refuse_overflow(written: "dict[str, Floats]") -> None:

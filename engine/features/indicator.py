@@ -176,7 +176,7 @@ def first_defined_bar(columns: "Iterable[Floats]", n_bars: int) -> int:
         for column in columns:
             null |= np.isnan(column[part])
         if not null.all():
-            return part.start + int(np.argmin(null))
+            return int(part.start) + int(np.argmin(null))
     return n_bars
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from engine.errors import DataError
 from engine.kernels import view_for
 
 if TYPE_CHECKING:
@@ -42,6 +43,15 @@ def drawdowns(
 def max_drawdown(equity: "Floats", initial: float, kernel: ModuleType) -> float:
     """Return the deepest drawdown, ≤ 0; a depth within 1e-12 is 0."""
     return _episodes(equity, initial, kernel, np.empty(0)).max_drawdown
+
+
+def refuse_overflow(name: str, curve: "Floats") -> None:
+    """Raise a DataError where the curve ``name`` (n,) is not finite."""
+    finite = np.isfinite(curve)
+    if not finite.all():
+        bar = int(np.argmin(finite))
+        message = f"the {name} is no longer a finite number at bar {bar}: the prices move too far"
+        raise DataError(message)
 
 
 def _episodes(

@@ -100,43 +100,55 @@ def drawdowns(
             _note(falls, depth, n - start)
 
 
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def _find_mean(returns: cython.const[cython.double][::1], found: Moments) -> cython.void:
+    k: cython.Py_ssize_t
+    t: cython.Py_ssize_t
+    stop: cython.Py_ssize_t
+    n: cython.Py_ssize_t = returns.shape[0]
+    part: cython.double
+    low: cython.double
+    high: cython.double
+    least: cython.double = returns[0]
+    most: cython.double = returns[0]
+    total: cython.double = 0.0
+    for k in range((n + PART - 1) // PART):
+        t, stop, part = k * PART, min((k + 1) * PART, n), 0.0
+        while t + 4 <= stop:  # by fours, so that not every value waits for the one before
+            part = part + ((returns[t] + returns[t + 1]) + (returns[t + 2] + returns[t + 3]))
+            low = min(returns[t], returns[t + 1], returns[t + 2], returns[t + 3])
+            high = max(returns[t], returns[t + 1], returns[t + 2], returns[t + 3])
+            least, most = min(least, low), max(most, high)
+            t += 4
+        while t < stop:
+            part = part + returns[t]
+            least, most = min(least, returns[t]), max(most, returns[t])
+            t += 1
+        total = total + part
+    found.mean, found.least, found.most = total / n, least, most
+
+
 def moments(returns: cython.const[cython.double][::1], rf: cython.double, found: Moments) -> None:
     """Find the moments of ``returns`` (n,), n ≥ 1, in two passes."""
     k: cython.Py_ssize_t
     t: cython.Py_ssize_t
     n: cython.Py_ssize_t = returns.shape[0]
-    stop: cython.Py_ssize_t
-    part: cython.double
+    mean: cython.double
     part2: cython.double
     part3: cython.double
     part4: cython.double
+    beneath: cython.double
     above: cython.double
     below: cython.double
     square: cython.double
-    least: cython.double = returns[0]
-    most: cython.double = returns[0]
-    total: cython.double = 0.0
-    mean: cython.double
     found.sum2 = found.sum3 = found.sum4 = found.below = 0.0
     with cython.nogil:
+        _find_mean(returns, found)
+        mean = found.mean
         for k in range((n + PART - 1) // PART):
-            part = 0.0
-            t = k * PART
-            stop = min(t + PART, n)
-            while t + 4 <= stop:  # four at once: one addition does not wait for the other
-                part = part + ((returns[t] + returns[t + 1]) + (returns[t + 2] + returns[t + 3]))
-                least = min(least, min(min(returns[t], returns[t+1]), min(returns[t+2], returns[t+3])))
-                most = max(most, max(max(returns[t], returns[t+1]), max(returns[t+2], returns[t+3])))
-                t += 4
-            while t < stop:
-                part = part + returns[t]
-                least = min(least, returns[t])
-                most = max(most, returns[t])
-                t += 1
-            total = total + part
-        mean = total / n
-        for k in range((n + PART - 1) // PART):
-            part = part2 = part3 = part4 = 0.0
+            part2 = part3 = part4 = beneath = 0.0
             for t in range(k * PART, min((k + 1) * PART, n)):
                 above = returns[t] - mean
                 square = above * above
@@ -145,12 +157,11 @@ def moments(returns: cython.const[cython.double][::1], rf: cython.double, found:
                 part4 = part4 + square * square
                 below = returns[t] - rf
                 below = below - fabs(below)  # 2 min(below, 0), and no branch to guess wrong
-                part = part + below * below
+                beneath = beneath + below * below
             found.sum2 = found.sum2 + part2
             found.sum3 = found.sum3 + part3
             found.sum4 = found.sum4 + part4
-            found.below = found.below + part / 4.0
-    found.mean, found.least, found.most = mean, least, most
+            found.below = found.below + beneath / 4.0
 
 
 def exposure(

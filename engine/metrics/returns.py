@@ -180,28 +180,45 @@ def calendar_returns(
     ts: "Integers", equity: "Floats", initial: float
 ) -> tuple[dict[str, float | None], dict[str, float | None]]:
     """Return compounded returns by month (``2001-07``) and by year (``2001``), in UTC."""
-    return _returns_by("M", ts, equity, initial), _returns_by("Y", ts, equity, initial)
+    calendar = _calendar(*(ts[[0, -1]].astype("M8[ms]").astype("M8[M]").astype(int).tolist()))
+    bounds = np.searchsorted(ts, calendar.begins)
+    ends = np.append(bounds[1:], len(ts))
+    traded = np.flatnonzero(ends > bounds)
+    at_end = equity[ends[traded] - 1]
+    years = calendar.years[traded]
+    last = np.append(np.flatnonzero(years[1:] != years[:-1]), len(years) - 1)
+    months = [calendar.months[k] for k in traded.tolist()]
+    by_year = _named([months[k][: -len("-07")] for k in last.tolist()], at_end[last], initial)
+    return _named(months, at_end, initial), by_year
 
 
-def _returns_by(
-    unit: str, ts: "Integers", equity: "Floats", initial: float
-) -> dict[str, float | None]:
-    first, last = ts[[0, -1]].astype("M8[ms]").astype(f"M8[{unit}]").astype(np.int64).tolist()
-    names, begins = _periods(unit, first, last)
-    bounds = np.append(np.searchsorted(ts, begins), len(ts))
-    traded = np.flatnonzero(bounds[1:] > bounds[:-1])
-    returns = per_bar_returns(equity[bounds[traded + 1] - 1], initial).tolist()
-    named = zip(traded.tolist(), returns, strict=True)
-    return {names[k]: r if math.isfinite(r) else None for k, r in named}
+def _named(names: list[str], at_end: "Floats", initial: float) -> dict[str, float | None]:
+    """Return by name what was earned in each period, from the equity at its end."""
+    returns = per_bar_returns(at_end, initial)
+    values: list[float | None] = returns.tolist()
+    for k in np.flatnonzero(~np.isfinite(returns)).tolist():
+        values[k] = None
+    return dict(zip(names, values, strict=True))
+
+
+@dataclass(frozen=True, eq=False)
+class _Calendar:
+    """Months in a row: their names, the year of each, and when it begins, epoch ms."""
+
+    months: list[str]
+    years: "Integers"
+    begins: "Integers"
 
 
 @functools.lru_cache(maxsize=32)
-def _periods(unit: str, first: int, last: int) -> "tuple[list[str], Integers]":
-    """Return the names of periods since 1970 and when each begins, epoch ms.
+def _calendar(first: int, last: int) -> _Calendar:
+    """Return the months from ``first`` to ``last`` since 1970.
 
     They are kept: run after run is on the same candles, and names are slow to make.
     """
-    periods = np.arange(first, last + 1).astype(f"M8[{unit}]")
-    begins = periods.astype("M8[ms]").astype(np.int64)
+    months = np.arange(first, last + 1).astype("M8[M]")
+    years = months.astype("M8[Y]").astype(np.int64)
+    begins = months.astype("M8[ms]").astype(np.int64)
+    freeze(years)
     freeze(begins)
-    return np.datetime_as_string(periods).tolist(), begins
+    return _Calendar(np.datetime_as_string(months).tolist(), years, begins)

@@ -1,5 +1,6 @@
 """All metrics of a run, under their names."""
 
+import dataclasses
 import math
 from collections.abc import Iterator
 from types import ModuleType
@@ -7,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from engine.errors import DataError
 from engine.kernels import in_guise, view_for
 from engine.metrics import kernel as imported_kernel
-from engine.metrics.drawdown import DrawdownStatistics, drawdowns, max_drawdown
+from engine.metrics.benchmark import buy_and_hold
+from engine.metrics.drawdown import DrawdownStatistics, drawdowns, refuse_overflow
 from engine.metrics.measured import Measured, null
 from engine.metrics.returns import (
     ReturnStatistics,
@@ -61,25 +62,41 @@ def measure(
     periods: float,
     risk_free_annual: float,
 ) -> Metrics:
-    """Return every metric of a run; ``periods`` bars make a year.
+    """Return every metric of a run and of buy and hold; ``periods`` bars make a year.
 
-    Equity and returns are net of all costs.
+    Equity and returns are net of all costs; the benchmark's have none.
 
     Raises
         DataError where drawdown or benchmark leave the range of finite numbers.
     """
     rf = rf_per_bar(risk_free_annual, periods)
-    with np.errstate(over="ignore", invalid="ignore"):  # what overflows is null, and says so
-        return _measure(candles, execution, initial_cash, periods, rf)
+    account = measure_account(candles, execution, initial_cash=initial_cash, periods=periods, rf=rf)
+    equity, measured = buy_and_hold(
+        candles.close, initial_cash, periods, rf, in_guise(imported_kernel, _choice(execution))
+    )
+    return dataclasses.replace(
+        account,
+        reasons={**account.reasons, **dict(_reasons(measured, "benchmark."))},
+        benchmark={name: _value(m) for name, m in measured.items()},
+        benchmark_equity=equity,
+    )
 
 
-def _measure(
-    candles: Candles, execution: Execution, initial_cash: float, periods: float, rf: float
+@np.errstate(over="ignore", invalid="ignore")  # what overflows is null, and says so
+def measure_account(
+    candles: Candles, execution: Execution, *, initial_cash: float, periods: float, rf: float
 ) -> Metrics:
+    """Return the metrics of a run alone, without a benchmark; ``rf`` is of one bar.
+
+    Raises
+        DataError where the drawdown leaves the range of finite numbers.
+    """
     kernel = in_guise(imported_kernel, _choice(execution))
     equity = execution.curve.equity
     stats = return_statistics(per_bar_returns(equity, initial_cash), rf, kernel)
     drawdown, falls = drawdowns(equity, initial_cash, kernel)
+    if not math.isfinite(falls.max_drawdown):
+        refuse_overflow("drawdown", drawdown)
     measured = {
         **_growth(equity, falls, initial_cash, periods, stats),
         **_activity(candles, execution, periods, kernel),
@@ -92,20 +109,13 @@ def _measure(
         by_side = side_statistics(execution.trades, side)
         values[name] = {key: _value(m) for key, m in by_side.items()}
         reasons |= dict(_reasons(by_side, f"{name}."))
-    benchmark_equity = initial_cash * candles.close
-    benchmark_equity /= candles.close[0]
-    _refuse_overflow(drawdown=drawdown, benchmark=benchmark_equity)
-    benchmark = _benchmark(benchmark_equity, initial_cash, periods, rf, kernel)
-    reasons |= dict(_reasons(benchmark, "benchmark."))
     monthly, yearly = calendar_returns(candles.ts, equity, initial_cash)
     return Metrics(
         values=values,
         reasons=reasons,
-        benchmark={name: _value(m) for name, m in benchmark.items()},
         monthly_returns=monthly,
         yearly_returns=yearly,
         drawdown=drawdown,
-        benchmark_equity=benchmark_equity,
         warnings=tuple(_short_sample(len(candles), periods)),
     )
 
@@ -113,17 +123,6 @@ def _measure(
 def _choice(execution: Execution) -> str:
     """Return which guise of a kernel goes with that of the bar loop."""
     return "interpreted" if execution.kernel == "interpreted" else "auto"
-
-
-def _refuse_overflow(**curves: "Floats") -> None:
-    for name, values in curves.items():
-        finite = np.isfinite(values)
-        if not finite.all():
-            bar = int(np.argmin(finite))
-            message = (
-                f"the {name} is no longer a finite number at bar {bar}: the prices move too far"
-            )
-            raise DataError(message)
 
 
 def _growth(
@@ -209,19 +208,6 @@ def _confidence(stats: ReturnStatistics) -> dict[str, Measured]:
         "kurtosis": stats.kurtosis,
         "psr": psr,
         "min_track_record_bars": track_record,
-    }
-
-
-def _benchmark(
-    equity: "Floats", initial: float, periods: float, rf: float, kernel: ModuleType
-) -> dict[str, Measured]:
-    final = float(equity[-1])
-    stats = return_statistics(per_bar_returns(equity, initial), rf, kernel)
-    return {
-        "total_return": Measured(final / initial - 1.0),
-        "cagr": cagr(final, initial, len(equity), periods),
-        "sharpe": sharpe(stats, periods),
-        "max_drawdown": Measured(max_drawdown(equity, initial, kernel)),
     }
 
 

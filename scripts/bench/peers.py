@@ -11,9 +11,9 @@ their own, build/peers-env, made on first use. Where they differ from the engine
 - backtesting.py: whole units only, so prices come scaled by 1e-8; its spread is charged at the
   entry of a trade and not at the exit, so it is 4 bps: nearly equal. Its Sharpe ratio is another
   one: of daily closes, geometric, by 252 or 365 days a year.
-- The engine's time includes all of its metrics, trades and the benchmark's four metrics;
-  backtesting.py's all of its own; vectorbt's total return, Sharpe ratio and drawdown only, and its
-  ``stats()`` under ``…_all_statistics``.
+- The engine's time includes all of its metrics and trades, and under ``…_with_benchmark`` the
+  equity and the metrics of buy and hold; backtesting.py's all of its own; vectorbt's total return,
+  Sharpe ratio and drawdown only, and its ``stats()`` under ``…_all_statistics``.
 """
 
 import argparse
@@ -47,6 +47,7 @@ HERE = Path(__file__).resolve().parent
 REQUIREMENTS = HERE / "peers_requirements.txt"
 ENVIRONMENT = HERE.parents[1] / "build" / "peers-env"
 OURS = "studio"
+OURS_AND_BENCHMARK = "studio_with_benchmark"
 COUNTED = (
     "from candles in memory (ours: arrays; the peers': frames, made before) to statistics; not "
     "counted: imports, compilation, conversion, the first run of a turn, garbage collection"
@@ -107,8 +108,8 @@ def write_candles(candles: Candles, path: Path) -> None:
     np.savez(path, **{name: getattr(candles, name) for name in names})
 
 
-def studio_job(candles: Candles) -> peer_jobs.Job:
-    """Return the engine's job."""
+def studio_job(candles: Candles, *, benchmark: bool = False) -> peer_jobs.Job:
+    """Return the engine's job, with the metrics of buy and hold or without."""
     plan = make_plan(perf_run.JOB)
 
     def read(metrics: Any) -> dict[str, float]:
@@ -121,7 +122,7 @@ def studio_job(candles: Candles) -> peer_jobs.Job:
             "closed_trades": values["trade_count"],
         }
 
-    return peer_jobs.Job(lambda: perf_run.engine_job(plan, candles), read)
+    return peer_jobs.Job(lambda: perf_run.engine_job(plan, candles, benchmark=benchmark), read)
 
 
 def peer_command(python: Path, *arguments: object) -> list[str]:
@@ -265,8 +266,11 @@ def measured_size(python: Path, n_bars: int, runs: int, skipped: Mapping[str, st
         path = Path(place) / "candles.npz"
         write_candles(candles, path)
         with ExitStack() as stack:
-            ours = studio_job(candles)
-            contenders: dict[str, Timed] = {OURS: lambda: peer_jobs.turn(ours)}
+            ours, and_benchmark = studio_job(candles), studio_job(candles, benchmark=True)
+            contenders: dict[str, Timed] = {
+                OURS: lambda: peer_jobs.turn(ours),
+                OURS_AND_BENCHMARK: lambda: peer_jobs.turn(and_benchmark),
+            }
             for name in names:
                 contenders[name] = stack.enter_context(timed_peer(python, name, path))
             answers = turn_by_turn(contenders, runs)

@@ -19,13 +19,12 @@ import numpy as np
 
 from engine.config import ExecutionConfig
 from engine.execution import BarLoop, load_kernel, simulate
-from engine.features import IndicatorInput, ShiftedCandles, compute_features, first_defined_bar
+from engine.features import IndicatorInput
 from engine.kernels import is_compiled
-from engine.metrics import measure
+from engine.metrics import measure, measure_account
 from engine.plan import RunPlan, make_plan
-from engine.records import Candles
-from engine.risk import SizingView, target_weights
-from engine.strategy import StrategyView
+from engine.records import Candles, Metrics
+from engine.targets import compute_targets
 
 if TYPE_CHECKING:
     from scripts.bench.peer_jobs import peak_growth_mb
@@ -63,17 +62,15 @@ def random_walk(n_bars: int) -> Candles:
     )
 
 
-def engine_job(plan: RunPlan, candles: Candles) -> Any:
-    """Run features, signals, sizing, execution and metrics on candles in memory."""
-    features = compute_features(
-        plan.strategy_features, IndicatorInput(candles, 252.0), lambda: None
-    )
-    shifted = ShiftedCandles(candles)
-    signals = plan.strategy.signals(StrategyView(features, shifted))
-    first_bar = first_defined_bar(features.values(), len(candles))
-    weights = target_weights(plan.sizing, SizingView(signals, {}, shifted, first_bar))
-    execution = loop_job(weights, candles, plan.config.execution)
-    return measure(candles, execution, initial_cash=100_000.0, periods=252.0, risk_free_annual=0.0)
+def engine_job(plan: RunPlan, candles: Candles, *, benchmark: bool = False) -> Metrics:
+    """Go from candles in memory to metrics, with those of buy and hold or without."""
+    targets = compute_targets(plan, IndicatorInput(candles, 252.0))
+    execution = loop_job(targets.weights, candles, plan.config.execution)
+    if benchmark:
+        return measure(
+            candles, execution, initial_cash=100_000.0, periods=252.0, risk_free_annual=0.0
+        )
+    return measure_account(candles, execution, initial_cash=100_000.0, periods=252.0, rf=0.0)
 
 
 def loop_job(weights: Any, candles: Candles, config: ExecutionConfig) -> Any:
@@ -158,6 +155,10 @@ def main() -> None:
         "kernel": "compiled" if is_compiled(load_kernel("auto")) else "interpreted",
         "engine_ms": {
             str(n): median_ms(lambda c=candles: engine_job(plan, c), runs)  # type: ignore[misc]  # bound per size
+            for n, candles in data.items()
+        },
+        "with_benchmark_ms": {
+            str(n): median_ms(lambda c=candles: engine_job(plan, c, benchmark=True), runs)  # type: ignore[misc]  # bound per size
             for n, candles in data.items()
         },
         "loop_ms": {str(n): bars_ms(candles, runs) for n, candles in data.items()},
