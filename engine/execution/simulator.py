@@ -36,7 +36,8 @@ def simulate(
     """
     n = len(candles)
     loop = BarLoop(config, slippage_model, kernel)
-    written = {name: np.empty(n) for name in ("position", "cash", "equity")}
+    # One block: of a long run it is so large that glibc keeps the memory for the next one.
+    written = dict(zip(("position", "cash", "equity"), np.empty((3, n)), strict=True))
     borrow = np.zeros(n if config.borrow_bps else 0)
     taken = []
 
