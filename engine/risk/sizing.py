@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -12,6 +12,8 @@ from engine.records import CancelCheck, as_series, freeze, never_cancelled
 from engine.registry import Registry
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from engine.records import Floats, Integers
 
 
@@ -50,9 +52,7 @@ def target_weights(sizing: Sizing, view: SizingView, name: str = "") -> "Floats"
         PluginError where the sizes of the model ``name`` are not one finite number ≥ 0 a bar.
     """
     sizes = as_series(sizing.sizes(view), len(view.signals))
-    one = sizes[:1] if sizes is not None and sizes.strides == (0,) else sizes  # for every bar
-    # Neither holds for NaN.
-    if sizes is None or one is None or not (one.min() >= 0 and one.max() < np.inf):
+    if sizes is None or not _are_sizes(sizes):
         message = f"the sizing model {name} must return a finite size of at least 0 for each bar"
         raise PluginError(message)
     weights: Floats = view.signals.astype(np.float64)
@@ -60,3 +60,8 @@ def target_weights(sizing: Sizing, view: SizingView, name: str = "") -> "Floats"
     weights += 0.0  # a flat bar is 0, not -0
     freeze(weights)
     return weights
+
+
+def _are_sizes(values: "NDArray[Any]") -> bool:
+    distinct = values[:1] if values.strides == (0,) else values  # one number for all bars
+    return bool(distinct.min() >= 0 and distinct.max() < np.inf)  # false for NaN too

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from engine.blocks import BLOCK
 from engine.errors import DataError
 from engine.features import (
     FeatureSpec,
@@ -160,3 +161,13 @@ def test_no_other_attribute(name: str, walk: Walk) -> None:
 def test_first_defined_bar(columns: list[list[float]], bar: int) -> None:
     """The first defined bar is the first at which every column has a value."""
     assert first_defined_bar([np.array(column) for column in columns], 4) == bar
+
+
+def test_first_defined_bar_of_many() -> None:
+    """Where columns begin late, and only in turns, it is the first bar with all of them."""
+    n, begin = 3 * BLOCK, 2 * BLOCK + 5
+    late, gaps = np.ones(n), np.ones(n)
+    late[: BLOCK + 7] = gaps[BLOCK + 7 : begin] = np.nan
+    assert first_defined_bar([late, gaps], n) == begin
+    assert first_defined_bar([gaps, late], n) == begin
+    assert first_defined_bar([gaps], n) == 0

@@ -242,6 +242,12 @@ def test_a_benchmark_beyond_finite_numbers_is_refused(account: Account) -> None:
         account([1.0, 1.0], close=[5e-324, 1.0])
 
 
+def test_a_drawdown_beyond_finite_numbers_is_refused(account: Account) -> None:
+    """A debt that is too large to be told as a share of the peak is refused too."""
+    with pytest.raises(DataError, match="the drawdown is no longer a finite number at bar 2"):
+        account([1e-10, 1e-11, -1e300, -1.0], initial=1e-10)
+
+
 @pytest.mark.parametrize("periods", [1.0, 52.0, 1e7])
 def test_finite_risk_free_rate(periods: float, account: Account) -> None:
     """The largest risk-free rate is converted to any number of periods a year."""

@@ -2,11 +2,12 @@
 
 import dataclasses
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from engine.errors import ConfigError
+from engine.errors import ConfigError, PluginError
 from engine.features import IndicatorInput, ShiftedCandles, build_feature, compute_features
 from engine.records import Candles
 from engine.risk import Sizing, SizingView, sizing_models, target_weights
@@ -83,6 +84,17 @@ def test_past_counts(name: str, params: dict[str, object], walk: Walk) -> None:
     changed = _weights(name, params, dataclasses.replace(candles, close=close))
     differs = changed != _weights(name, params, candles)
     assert np.flatnonzero(differs)[0] in range(101, 104)
+
+
+@pytest.mark.parametrize("size", [-0.5, np.nan, np.inf])
+@pytest.mark.parametrize("for_all", [True, False])
+def test_bad_sizes(size: float, *, for_all: bool, walk: Walk) -> None:
+    """A size that is none is refused, whether it is one bar's or one number for all."""
+    sizes = np.broadcast_to(size, 5) if for_all else np.array([1.0, 1.0, size, 1.0, 1.0])
+    sizing = SimpleNamespace(sizes=lambda _: sizes)
+    view = SizingView(np.ones(5, dtype=np.int64), {}, ShiftedCandles(walk(5)), 0)
+    with pytest.raises(PluginError, match="the sizing model odd must return a finite size"):
+        target_weights(sizing, view, "odd")
 
 
 def test_unknown_model() -> None:
