@@ -269,7 +269,10 @@ def preset(visitor: Visitor) -> None:
 
 
 def artifacts(visitor: Visitor) -> None:
-    """Download what a run has made, whole, in part and converted."""
+    """Download what a run has made, whole, in part and converted.
+
+    Meanwhile others may remove the run, and ask for it again.
+    """
     run_id = visitor.a_run()
     right = {200, 404, 409}
     status, content = visitor.ask("GET", f"/runs/{run_id}/artifacts", right=right)
@@ -277,11 +280,11 @@ def artifacts(visitor: Visitor) -> None:
         return
     for entry in json.loads(content)["files"]:
         path = f"/runs/{run_id}/artifact/{entry['name']}"
-        visitor.ask("GET", path, headers={"Range": "bytes=0-99"}, right={200, 206, 404})
-        visitor.ask("GET", path, right={200, 404})
+        visitor.ask("GET", path, headers={"Range": "bytes=0-99"}, right=right | {206})
+        visitor.ask("GET", path, right=right)
     for name in ("equity.csv", "equity.json"):
-        visitor.ask("GET", f"/runs/{run_id}/artifact/{name}", right={200, 404})
-    visitor.ask("GET", f"/runs/{run_id}/verify", right={200, 404})
+        visitor.ask("GET", f"/runs/{run_id}/artifact/{name}", right=right)
+    visitor.ask("GET", f"/runs/{run_id}/verify", right=right)
 
 
 def report(visitor: Visitor) -> None:
