@@ -17,9 +17,9 @@ from app.process import look_for_garbage
 # Of malloc.h: how many heaps there are; how large a block lies outside of them, in pages of its
 # own; how much may lie free at the end before it is given back.
 M_ARENA_MAX, M_MMAP_THRESHOLD, M_TRIM_THRESHOLD = -8, -3, -1
-LARGE, FREE_AT_THE_END = 32 << 10, 16 << 20
+LARGE, FREE_AT_THE_END = 128 << 10, 16 << 20
 AFTER_S = 0.5  # so at most twice a second; it takes a millisecond or two
-AT_REST_S = 1.0  # without work; to look for garbage takes ten milliseconds or twenty
+AT_REST_S = 1.0  # without work; to look for garbage takes 10 to 30 ms
 
 
 def use_one_heap() -> None:
@@ -28,8 +28,7 @@ def use_one_heap() -> None:
     With a heap for each thread, what one of them leaves free is of no use to another, and Arrow's
     own allocator keeps what it has had. Next to nobody waits for the one heap: small objects are
     Python's own affair, and the compiled loops ask for no memory. Large blocks, which come and go,
-    lie outside of it: among those that stay they would leave holes. A column of a few thousand
-    bars is one of them, as the caches hold it for a while.
+    lie outside of it: glibc would learn to put them among those that stay, and leave holes.
     """
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     mallopt = _of_glibc("mallopt")

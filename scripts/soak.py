@@ -10,7 +10,7 @@ is killed once a minute to the end and examined each time (``crash``); and after
 the first one is killed in full use once more, started again, and everything must end well.
 
 Every half minute the visitors pause and the server works off its queue; a sample is taken in that
-rest, and others at work. Before that a crowd asks without pauses for eight minutes. The slopes go
+rest, and others at work. Before that a crowd asks without pauses for five minutes. The slopes go
 through the samples at rest from minute 10 on, when the cache of features is full, that of candles
 holds every set there is, and retention is reached.
 """
@@ -41,7 +41,7 @@ FILLS = 800
 AT_WORK_S, AT_REST_S, KILL_S = 5.0, 30.0, 60.0
 # What a heap has held at once it is never quite rid of; so as many as will ever ask at once come
 # first, and what grows after them is a loss.
-CROWD, CROWD_MINUTES = 9, 8.0
+CROWD, CROWD_MINUTES = 9, 5.0
 LEAST_RESTS = 4  # a slope needs three
 SETTLE_S = 2.0  # what has ended is let go of by then, garbage too
 SETTINGS = 'workers = 2\nthreads = 2\nmax_streams = 24\nqueue_limit = 16\nlog_level = "info"\n'

@@ -17,8 +17,7 @@ from scripts.crash import GONE, WAIT_S, Server
 from scripts.soak_candles import candle_file
 
 SYMBOLS = tuple(f"SOAK{n}" for n in range(8))
-MOST_ROWS, MOST_LINGERING = 4_000, 6
-PAUSE_S, MOMENT_S = 0.25, 3.0
+MOST_ROWS, MOST_LINGERING, PAUSE_S = 4_000, 6, 0.25
 BYTES = {"Content-Type": "application/octet-stream"}
 RUN = {"symbol": "SPX", "provider": "sample", "plot": False}
 TESTS: tuple[dict[str, Any], ...] = (
@@ -82,8 +81,7 @@ class Shared:
 class Visitor(threading.Thread):
     """Does one thing after another; whoever holds ``busy`` keeps it from beginning the next.
 
-    One of a ``crowd`` makes no pauses, does at every other moment what all the others do, so that
-    as much as there can be of each thing comes at once, and leaves when the crowd has left.
+    One of a ``crowd`` makes no pauses, and leaves when that has left.
     """
 
     def __init__(self, shared: Shared, seed: int, crowd: threading.Event | None = None) -> None:
@@ -93,7 +91,6 @@ class Visitor(threading.Thread):
         self.shared = shared
         self.pause_s = PAUSE_S if crowd is None else 0.0
         self.stop = shared.stop if crowd is None else crowd
-        self.in_crowd = crowd is not None
 
     def run(self) -> None:
         """Go through every action once, whatever the time; draw them until told to stop."""
@@ -102,17 +99,10 @@ class Visitor(threading.Thread):
         while first or not self.stop.is_set():
             with self.busy:
                 if not self.shared.down.is_set():
-                    name = first[-1] if first else self.drawn()
+                    name = first[-1] if first else self.random.choice(DRAWN)
                     if self.act(name) and first:
                         first.pop()
             time.sleep(self.random.uniform(0.0, 2 * self.pause_s))
-
-    def drawn(self) -> str:
-        """Return what to do next."""
-        moment = int(time.monotonic() / MOMENT_S)
-        if self.in_crowd and moment % 2:
-            return random.Random(moment).choice(DRAWN)  # noqa: S311  # the same for all of them
-        return self.random.choice(DRAWN)
 
     def act(self, name: str) -> bool:
         """Do one thing, and note what goes wrong; False where a kill came between."""
