@@ -10,7 +10,7 @@ is killed once a minute to the end and examined each time (``crash``); and after
 the first one is killed in full use once more, started again, and everything must end well.
 
 Every half minute the visitors pause and the server works off its queue; a sample is taken in that
-rest, and others at work. Before that a crowd asks without pauses for seven minutes, and one visitor
+rest, and others at work. Before that a crowd asks without pauses for five minutes, and one visitor
 fills the cache of features. The slopes go through the samples at rest from minute 10 on, when that
 is full, that of candles holds every set there is, and retention is reached.
 """
@@ -40,11 +40,11 @@ RETENTION, VISITORS = 25, 3
 # of two new data sets (65 kB) in each round, so 16 MB are 170 rounds. Python's table of interned
 # strings has a second such end: it doubles once, by 1.8 MB, after some 39,000 new names, as every
 # part of a path is one; a round has 18, and the crowd makes 6,000 a minute.
-ROUNDS, ROUND = 500, (chart, csv_import, parquet_import)
+ROUNDS, ROUND = 900, (chart, csv_import, parquet_import)
 AT_WORK_S, AT_REST_S, KILL_S = 5.0, 30.0, 60.0
 # What a heap has held at once it is never quite rid of; so as many as will ever ask at once come
 # first, and what grows after them is a loss.
-CROWD, CROWD_MINUTES = 9, 7.0
+CROWD, CROWD_MINUTES = 9, 5.0
 LEAST_RESTS = 4  # a slope needs three
 SETTLE_S = 2.0  # what has ended is let go of by then, garbage too
 SETTINGS = 'workers = 2\nthreads = 2\nmax_streams = 24\nqueue_limit = 16\nlog_level = "info"\n'

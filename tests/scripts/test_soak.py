@@ -148,7 +148,7 @@ def test_kept_form() -> None:
 def test_the_long_form() -> None:
     """What is kept of three quarters of an hour says what its samples say: all but memory is level.
 
-    Memory rises by a few MB an hour still, which docs/performance.md tells.
+    Memory rises by a little more than is allowed, which docs/performance.md tells.
     """
     kept = json.loads((SCRIPTS / "soak.json").read_text(encoding="utf-8"))
     assert kept["minutes"] >= 45
@@ -159,6 +159,7 @@ def test_the_long_form() -> None:
     assert verdict(samples, kept["from_minute"]) == kept["slopes"]
     level = {name for name in ALLOWED_AN_HOUR if kept["slopes"][name]["level"]}
     assert level >= ALLOWED_AN_HOUR.keys() - {"rss_mb"}
-    assert kept["slopes"]["rss_mb"]["per_hour"] < 5
+    assert kept["slopes"]["rss_mb"]["per_hour"] < 1.5
+    assert kept["failures"] == []
     assert min(kept["done"][name] for name in ACTIONS) >= 10
     assert kept["beside"]["kills"] >= 30
