@@ -63,13 +63,14 @@ class FaultPoints:
         Raises
             OSError where the disk is to fail there.
         """
-        if point not in self._faults:
+        faults = self._faults.get(point)
+        if faults is None:
             return
         place = ":".join((point, *actions))
         with self._lock:
             self._passed[place] += 1
             n = self._passed[place]
-        for fault in self._faults[point]:
+        for fault in faults:
             if fault.first <= n <= fault.last and fault.action in (actions or (*DISK_FAULTS, KILL)):
                 if fault.action == KILL:
                     os.kill(os.getpid(), signal.SIGKILL if os.name != "nt" else signal.SIGTERM)
