@@ -35,11 +35,11 @@ from scripts.soak_visits import ACTIONS, SYMBOLS, Shared, Visitor, chart, csv_im
 
 MINUTES, WARM_MINUTES = 45.0, 10.0
 RETENTION, VISITORS = 25, 3
-# A cache of features that visitors with pauses fill is full after half an hour only. So one without
+# A cache of features that visitors with pauses fill still grows after minute 10. So one without
 # pauses first makes what they make, several times what it holds: a chart's series (30 kB) and those
 # of two new data sets (65 kB) in each round, so 16 MB are 170 rounds. Python's table of interned
 # strings has a second such end: it doubles once, by 1.8 MB, after some 39,000 new names, as every
-# part of a path is one; a round has 18, and the crowd makes 6,000 a minute.
+# part of a path is one; a round has 18, and the crowd has more.
 ROUNDS, ROUND = 900, (chart, csv_import, parquet_import)
 AT_WORK_S, AT_REST_S, KILL_S = 5.0, 30.0, 60.0
 # What a heap has held at once it is never quite rid of; so as many as will ever ask at once come
