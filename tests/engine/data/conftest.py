@@ -1,11 +1,14 @@
-"""Files of candles, written and read back."""
+"""Files of candles, written and read back, or refused."""
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import pytest
 
 from engine.config import RunConfig
 from engine.data import Dataset, FileProvider, ReadOptions
+from engine.errors import DataError
+from engine.limits import FileLimits
 
 HEADER = "Date,Open,High,Low,Close,Volume"
 
@@ -41,5 +44,25 @@ def read(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Dataset]:
         config = {"symbol": "X", "timeframe": timeframe, "on_bad_rows": on_bad_rows}
         provider = FileProvider(path, ReadOptions(timezone=timezone, date_format=date_format))
         return provider.load(RunConfig.model_validate(config))
+
+    return call
+
+
+@pytest.fixture(name="refused")
+def refused_fixture(tmp_path: Path) -> Callable[..., str]:
+    """Write a file, and return the sentence that refuses it."""
+
+    def call(content: bytes, **limits: int) -> str:
+        path = tmp_path / "candles_1d.csv"
+        path.write_bytes(content)
+        options = ReadOptions(limits=FileLimits(**limits))
+        with pytest.raises(DataError) as caught:
+            FileProvider(path, options).read("X", None, "refuse")
+        sentence = str(caught.value)
+        assert sentence.startswith("candles_1d.csv")
+        assert str(tmp_path) not in sentence
+        assert "\n" not in sentence
+        assert caught.value.__cause__ is None
+        return sentence
 
     return call
