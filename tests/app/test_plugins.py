@@ -1,10 +1,13 @@
+"""Plugins in a run: those of the page, their place in its hash, and what they may not return."""
+
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from plugin_sources import COMPONENTS, SAMPLE, STRATEGY, TEST, Studio, forget
 
 from app.backtests import check_partial
 from engine.artifacts import summary_document
@@ -13,55 +16,9 @@ from engine.identity import json_bytes
 from engine.limits import Limits
 from engine.pipeline import run
 from engine.plan import make_plan
-from engine.plugins import REGISTRIES, Plugin, load_plugins
+from engine.plugins import Plugin
 
-Studio = Callable[..., Any]
 ROOT = Path(__file__).resolve().parents[2]
-SAMPLE: dict[str, Any] = {"symbol": "SPX", "provider": "sample", "plot": False, "end": "2003-12-31"}
-
-STRATEGY = """
-import numpy as np
-from engine.registry import Params
-from engine.strategy import strategies
-
-@strategies.register("mine", Params)
-class Mine:
-    \"\"\"Mine.\"\"\"
-    def __init__(self, params): pass
-    def features(self): return []
-    def signals(self, view):
-        return BODY
-"""
-
-
-@pytest.fixture
-def load(tmp_path: Path) -> Iterator[Callable[[str], Plugin]]:
-    """Load a plugin from its source, and take it out again afterwards."""
-    loaded: list[Plugin] = []
-
-    def call(source: str) -> Plugin:
-        path = tmp_path / "mine.py"
-        path.write_text(source, encoding="utf-8")
-        loaded.extend(load_plugins([path]))
-        return loaded[-1]
-
-    yield call
-    for plugin in loaded:
-        plugin.unload()
-
-
-@pytest.fixture
-def unload_after() -> Iterator[None]:
-    """Take out whatever a command loaded."""
-    yield
-    forget()
-
-
-def forget() -> None:
-    """Take every plugin's components out of the registries."""
-    for registry in REGISTRIES.values():
-        for name in [name for name in registry if registry.source(name)]:
-            registry.remove(name)
 
 
 def documented() -> str:
@@ -112,20 +69,6 @@ def test_rerun_and_catalog_take_plugins(studio: Studio, tmp_path: Path) -> None:
     (breakout,) = (item for item in listed["strategies"] if item["name"] == "breakout")
     assert breakout["defaults"] == {"length": 20}
     assert breakout["params"]["properties"]["length"]["minimum"] == 2
-
-
-TEST = """
-from engine.records import ValidationReport
-from engine.registry import Params
-from engine.validation import validation_tests
-
-@validation_tests.register("odd", Params)
-class Odd:
-    \"\"\"Odd.\"\"\"
-    def __init__(self, params): pass
-    def run(self, subject, replicates):
-        return BODY
-"""
 
 
 @pytest.mark.parametrize(
@@ -218,28 +161,6 @@ def test_errors_of_a_plugin_are_its_own(
         run(SAMPLE | {"strategy": {"name": "mine"}})
 
 
-COMPONENTS = """
-import numpy as np
-from engine.execution import SlippageCoefficients, slippage_models
-from engine.features import indicators
-from engine.registry import Params
-from engine.risk import sizing_models
-
-class Base:
-    \"\"\"Base.\"\"\"
-    needs_volume = False
-    def __init__(self, params): pass
-    def features(self): return []
-    def compute(self, inputs): return {"": np.ones(2)}
-    def sizes(self, view): return np.full(len(view.signals), -1.0)
-    def coefficients(self, candles): return SlippageCoefficients(np.ones(2), np.ones(2))
-
-indicators.register("short", Params)(Base)
-sizing_models.register("negative", Params)(Base)
-slippage_models.register("two", Params)(Base)
-"""
-
-
 @pytest.mark.parametrize(
     ("raw", "words"),
     [
@@ -305,81 +226,6 @@ def test_whole_numbers_as_coefficients(load: Callable[[str], Plugin]) -> None:
     assert (run(SAMPLE | SLIPPAGE).execution.fills.slippage == 0).all()
 
 
-@pytest.mark.parametrize(
-    ("source", "words"),
-    [
-        ("def f(:\n  pass", "mine.py, line 1: invalid syntax"),
-        ("\n\n1 / 0", "mine.py, line 3: ZeroDivisionError: division by zero"),
-        ("import nosuchmodule", "mine.py, line 1: ModuleNotFoundError"),
-        ("x = 1", "mine.py registers no component"),
-        ("x = '\0'", "mine.py"),
-        (STRATEGY.replace('"mine"', '"dual_sma"'), "the strategy 'dual_sma' is registered twice"),
-        (STRATEGY.replace("BODY", "1") + "raise ValueError('late')", "line 13: ValueError: late"),
-        (COMPONENTS.replace("needs_volume", "volume"),
-         "mine.py: the indicator 'short' lacks needs_volume, which should be True or False"),
-        (STRATEGY.replace("features", "reads"), "the strategy 'mine' lacks the method features"),
-        (COMPONENTS.replace("def sizes", "def size"), "model 'negative' lacks the method sizes"),
-        (TEST.replace("def run", "def runs"), "validation test 'odd' lacks the method run"),
-        (TEST.replace("(self, params)", "(self)"), "mine.py: the validation test 'odd' cannot be"),
-        (STRATEGY.replace("pass", "raise KeyError(1)"), "mine.py, line 9: KeyError: 1"),
-        (STRATEGY.replace("pass", "raise TypeError(1)"), "mine.py, line 9: TypeError: 1"),
-        (STRATEGY.replace('"mine"', "5"), "strategy 5 should be called by 1 to 64 printable"),
-        (STRATEGY.replace('"mine"', '"\\ud800"'), "should be called by 1 to 64 printable"),
-        (STRATEGY.replace("Params)", "dict)"), "of the strategy 'mine' should be a subclass of Par"),
-    ],
-)  # fmt: skip
-def test_plugins_that_cannot_be_loaded(
-    load: Callable[[str], Plugin], source: str, words: str
-) -> None:
-    """A file that does not load is refused with its line, and nothing of it stays."""
-    before = {kind: list(registry) for kind, registry in REGISTRIES.items()}
-    with pytest.raises(ConfigError, match=re.escape(words)):
-        load(source)
-    assert {kind: list(registry) for kind, registry in REGISTRIES.items()} == before
-
-
-@pytest.mark.parametrize(
-    ("fields", "words"),
-    [
-        ("length: int", "the strategy 'mine' has no default for its parameter length"),
-        ("length: int = 2.5", "the strategy 'mine' has a wrong default: length: should be a valid"),
-        ("length: int = 2**60", "'mine' has a default for length that JSON cannot keep exactly"),
-        ("length: tuple[int, ...] = (1,)", "default for length that JSON cannot keep exactly"),
-        ("length: object = object()", "default for length that JSON cannot keep exactly"),
-        ("length: str = '\\ud800'", "default for length that JSON cannot keep exactly"),
-        ("length: Callable[[], int] | None = None", "cannot be described as a JSON Schema"),
-        ("length: int = Field(1, description='\\ud800')", "cannot be described as a JSON Schema"),
-    ],
-)
-@pytest.mark.usefixtures("unload_after")
-def test_parameters_without_a_usable_default(
-    studio: Studio, tmp_path: Path, fields: str, words: str
-) -> None:
-    """Forms and hashes need every default, so a plugin without one is refused by every command."""
-    own = f"from typing import Callable\nfrom pydantic import Field\nclass Own(Params):\n    {fields}\n@strategies"
-    source = STRATEGY.replace("Params)", "Own)").replace("@strategies", own)
-    (tmp_path / "mine.py").write_text(source, encoding="utf-8")
-    for command in ("catalog", "run"):
-        ended = studio(command, "--plugins", "mine.py")
-        assert (ended.code, ended.err.count("\n")) == (2, 1)
-        assert ended.err.startswith("studio: plugins: mine.py: ")
-        assert words in ended.err
-
-
-def test_unreadable_plugins(studio: Studio) -> None:
-    """A plugin that is not there ends the command with exit code 2."""
-    ended = studio("run", "--plugins", "nowhere.py")
-    assert (ended.code, "nowhere.py cannot be read: no such file" in ended.err) == (2, True)
-
-
-def test_a_strategy_that_reads_an_unknown_feature(load: Callable[[str], Plugin]) -> None:
-    """A strategy that asks for an unknown indicator is told so before anything runs."""
-    source = STRATEGY.replace("return []", "return [FeatureSpec('smaa')]").replace("BODY", "1")
-    load("from engine.features import FeatureSpec\n" + source)
-    with pytest.raises(ConfigError, match="unknown indicator 'smaa'; did you mean 'sma'"):
-        make_plan(SAMPLE | {"strategy": {"name": "mine"}})
-
-
 def test_values_inside_parameters(load: Callable[[str], Plugin]) -> None:
     """A negative zero in a list is 0 too, so that runs of one hash have one text."""
     params = "class Levels(Params):\n    levels: list[float] = []\n\n@strategies"
@@ -388,39 +234,6 @@ def test_values_inside_parameters(load: Callable[[str], Plugin]) -> None:
     chosen = [{"name": "mine", "params": {"levels": [zero, 1.0]}} for zero in (0.0, -0.0)]
     texts = [json_bytes(make_plan(SAMPLE | {"strategy": x}).config.to_json()) for x in chosen]
     assert texts[0] == texts[1]
-
-
-def test_a_faulty_constructor_is_the_plugins(load: Callable[[str], Plugin]) -> None:
-    """An error while a component is built for a run carries the plugin's line as well."""
-    once = "    built = []\n    def __init__(self, params): self.built.append(1 / (not self.built))"
-    load(STRATEGY.replace("    def __init__(self, params): pass", once))
-    with pytest.raises(PluginError, match=r"mine.py, line 10: ZeroDivisionError"):
-        run(SAMPLE | {"strategy": {"name": "mine"}})
-
-
-def test_a_plugin_that_exits(load: Callable[[str], Plugin]) -> None:
-    """A plugin cannot end the program: neither while it loads nor in a run."""
-    with pytest.raises(ConfigError, match=r"mine.py, line 1: SystemExit"):
-        load("raise SystemExit(0)")
-    load(
-        STRATEGY.replace("BODY", "exit()").replace(
-            "import numpy", "from sys import exit\nimport numpy"
-        )
-    )
-    with pytest.raises(PluginError, match=r"mine.py, line 13: SystemExit"):
-        run(SAMPLE | {"strategy": {"name": "mine"}})
-
-
-@pytest.mark.parametrize("name", ["ts", "sma_5"])
-def test_two_equal_columns_are_refused(load: Callable[[str], Plugin], name: str) -> None:
-    """An indicator whose column is the time, or another one's, is refused."""
-    source = COMPONENTS.replace('"short"', f'"{name}"').replace(
-        "np.ones(2)}", "inputs.candles.close}"
-    )
-    load(source)
-    listed = [{"name": "sma", "params": {"length": 5}}, {"name": name}]
-    with pytest.raises(ConfigError, match=name):
-        run(SAMPLE | {"indicators": listed})
 
 
 def test_a_name_with_a_dollar_is_drawn(load: Callable[[str], Plugin], tmp_path: Path) -> None:
