@@ -17,17 +17,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from asked_runs import FAST, WAIT_S, Done, Held, Serve, finish
 from contract_check import CHECKER
+from followed_streams import Follow, Follower
 
 from app.fault_points import FaultPoints
 from app.server import Server, Started
 from app.settings import read_settings
 from engine.plugins import REGISTRIES
 
-FAST = {"symbol": "SPX", "provider": "sample", "plot": False}
 # About a second and a half of replicates, which notice a cancel at once.
 SLOW = FAST | {"validation": {"permutation": {"n": 20_000}}}
-WAIT_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -308,3 +308,32 @@ def spawn(tmp_path: Path) -> Iterator[Callable[..., OwnProcess]]:
         if process.poll() is None:
             process.kill()
         process.communicate()
+
+
+@pytest.fixture
+def follow() -> Iterator[Follow]:
+    """Open streams; what is still open at the end is closed."""
+    with contextlib.ExitStack() as opened:
+
+        def open_one(*arguments: Any) -> Follower:
+            follower = Follower(*arguments)
+            opened.callback(follower.leave)
+            return follower
+
+        yield open_one
+
+
+@pytest.fixture
+def held(serve: Serve, plugin: Any) -> Held:
+    """Hold a run in the middle, deaf to a cancel, until its gate is opened."""
+    server = serve(plugins=(plugin.path,), workers=1)
+    config = FAST | {"strategy": {"name": "waits"}}
+    run_id = server.post("/runs", config).json["run_id"]
+    server.wait_for(run_id, "running")
+    return Held(server, plugin.gate, config, run_id)
+
+
+@pytest.fixture
+def done(server: InProcess) -> Done:
+    """Complete a quick run."""
+    return finish(server)
