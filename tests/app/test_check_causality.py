@@ -1,3 +1,5 @@
+"""The command ``check-causality``: it finds components that look ahead, and passes honest ones."""
+
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any

@@ -1,3 +1,5 @@
+"""Commands about data: imports, the list of data sets, the catalogue, and tables as CSV."""
+
 import gzip
 import json
 import subprocess

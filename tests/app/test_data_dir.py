@@ -1,3 +1,5 @@
+"""The data directory: its places, its modes, its lock, and what it does with things of others."""
+
 import errno
 import os
 import stat

@@ -1,3 +1,5 @@
+"""The database: how it is made, brought to the last version, mended, set aside or refused."""
+
 import os
 import re
 import shutil

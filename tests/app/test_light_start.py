@@ -1,3 +1,5 @@
+"""No slow library is loaded before the server listens."""
+
 import subprocess
 import sys
 

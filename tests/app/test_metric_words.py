@@ -1,3 +1,5 @@
+"""The value of a metric in words: its unit, or why there is none."""
+
 import pytest
 
 from app.metric_words import in_words

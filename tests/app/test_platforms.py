@@ -1,3 +1,5 @@
+"""What is done in another way on Windows or on a Mac, tried on this system."""
+
 import ast
 import asyncio
 import errno

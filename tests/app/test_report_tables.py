@@ -1,3 +1,5 @@
+"""How a quantity is written in the report."""
+
 import pytest
 
 from app.report_tables import quantity

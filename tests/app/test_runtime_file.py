@@ -1,3 +1,5 @@
+"""The file that says which server holds the data directory: written, read, removed, distrusted."""
+
 import errno
 import json
 import os

@@ -1,3 +1,5 @@
+"""Settings from flags, the environment, the file and the defaults, and what each refuses."""
+
 import json
 import os
 import subprocess

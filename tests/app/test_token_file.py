@@ -1,3 +1,5 @@
+"""The token: where it comes from, who may read it, and which headers hold it."""
+
 import errno
 import os
 import re

@@ -1,3 +1,5 @@
+"""The command ``verify``: it finds damage, and makes a run again with ``--rerun``."""
+
 import json
 from collections.abc import Callable
 from pathlib import Path

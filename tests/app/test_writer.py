@@ -1,3 +1,5 @@
+"""The thread that writes the database: its groups, its order, a full disk, events, its end."""
+
 import errno
 import itertools
 import sqlite3

@@ -1,3 +1,5 @@
+"""The configuration of a run: its defaults, its times, its faults and its limits."""
+
 import math
 from typing import Any
 

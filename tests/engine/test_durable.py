@@ -1,3 +1,5 @@
+"""Files and directories are moved and synced so that they last, in each system's own way."""
+
 import sys
 from pathlib import Path
 

@@ -1,3 +1,5 @@
+"""Hashes: of JSON, of a run, and of the code that made it."""
+
 import hashlib
 import json
 import math

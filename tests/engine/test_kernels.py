@@ -1,3 +1,5 @@
+"""Which guise of the bar loop runs is told without importing it."""
+
 from pathlib import Path
 
 import pytest

@@ -1,3 +1,5 @@
+"""A run through the eight stages: its lag, its limits, its warnings, its caches, its cancels."""
+
 from pathlib import Path
 from typing import Any
 

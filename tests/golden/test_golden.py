@@ -1,3 +1,5 @@
+"""The runs in ``cases.py`` still give the bytes that are pinned in ``hashes.json``."""
+
 import importlib.util
 import json
 from pathlib import Path

@@ -1,3 +1,5 @@
+"""The chart of a run: how it is thinned out, zoomed, moved, saved and given up."""
+
 import gc
 import tkinter as tk
 from collections.abc import Callable

@@ -1,3 +1,5 @@
+"""The table of data sets, and the dialog that imports one."""
+
 import os
 import tkinter as tk
 from collections.abc import Callable, Mapping

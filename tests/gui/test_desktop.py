@@ -1,3 +1,5 @@
+"""The desktop program as a process: its start, a second start, its end by a signal."""
+
 import json
 import os
 import signal

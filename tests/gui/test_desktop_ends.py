@@ -1,3 +1,5 @@
+"""How the desktop program ends, and how it tells errors that come on the way."""
+
 import json
 import signal
 import sys

@@ -1,3 +1,5 @@
+"""Figures, reasons and times as the panel writes them."""
+
 import pytest
 
 from app.catalog import whole_catalog

@@ -1,3 +1,5 @@
+"""Forms: fields that are typed, ticked, filled, marked as changed, and told their faults."""
+
 import tkinter as tk
 from collections.abc import Callable
 from tkinter import ttk

@@ -1,3 +1,5 @@
+"""The log of a run: one line for each event, and where one reads in it."""
+
 import tkinter as tk
 from collections.abc import Callable
 from typing import Any

@@ -1,3 +1,5 @@
+"""The tab of metrics: its groups, its rows and what explains them."""
+
 import tkinter as tk
 from collections.abc import Callable
 from typing import Any

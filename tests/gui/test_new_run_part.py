@@ -1,3 +1,5 @@
+"""The form for a new run: its fields, its faults, its presets and what Start asks for."""
+
 import tkinter as tk
 from collections.abc import Callable
 from pathlib import Path

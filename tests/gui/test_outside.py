@@ -1,3 +1,5 @@
+"""Folders and pages that the panel has other programs show."""
+
 import os
 from pathlib import Path
 

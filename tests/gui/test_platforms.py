@@ -1,3 +1,5 @@
+"""What the panel does in another way on Windows or on a Mac, tried on this system."""
+
 import ctypes
 import os
 import subprocess

@@ -1,3 +1,5 @@
+"""The tabs of results: what each shows, when a run is read, and what stands there without one."""
+
 import subprocess
 import sys
 import threading

@@ -1,3 +1,5 @@
+"""The dialog of settings, and what it changes in ``settings.toml``."""
+
 import os
 import stat
 import tkinter as tk

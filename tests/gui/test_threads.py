@@ -1,3 +1,5 @@
+"""Tk is called from its own thread alone, and starts and stops leave nothing behind."""
+
 import gc
 import sys
 import threading

@@ -1,3 +1,5 @@
+"""The tab of trades: its cells, its order, and very many rows."""
+
 import time
 import tkinter as tk
 from collections.abc import Callable, Mapping

@@ -1,3 +1,5 @@
+"""The tab of validation: a verdict and a drawing for each test, in words."""
+
 import json
 import tkinter as tk
 from collections.abc import Callable, Mapping

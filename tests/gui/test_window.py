@@ -1,3 +1,5 @@
+"""The whole window as a trader uses it, with mouse and keyboard, beside a real server."""
+
 import json
 from pathlib import Path
 from tkinter import filedialog, ttk

@@ -1,3 +1,5 @@
+"""The whole window with long names, very many runs and trades, and at every size."""
+
 import subprocess
 import sys
 import tkinter as tk

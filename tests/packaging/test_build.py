@@ -1,3 +1,5 @@
+"""The build compiles the kernels where a C compiler works, and goes on where none does."""
+
 import os
 import shutil
 import subprocess

@@ -1,3 +1,5 @@
+"""The program in a bundle: environment of other programs, errors without a console, fonts."""
+
 import io
 import os
 import sys

@@ -1,3 +1,5 @@
+"""What goes into a bundle: icons, libraries, sources, notices, the archive and the menu entry."""
+
 import hashlib
 import importlib.util
 import io

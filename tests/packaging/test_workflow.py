@@ -1,3 +1,5 @@
+"""The workflow in ``ci.yml``: three systems, two Pythons, and every target and test is there."""
+
 import re
 from pathlib import Path
 from typing import Any

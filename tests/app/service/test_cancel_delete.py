@@ -1,3 +1,5 @@
+"""Runs that are cancelled, deleted or trimmed, in every state and at the worst moment."""
+
 import sqlite3
 import threading
 from collections.abc import Callable

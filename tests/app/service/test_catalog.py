@@ -1,3 +1,5 @@
+"""``GET /catalog``: every component and every figure, with its words, those of plugins too."""
+
 from typing import Any
 
 from app.catalog import whole_catalog

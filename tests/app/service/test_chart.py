@@ -1,3 +1,5 @@
+"""``GET /candles`` and ``GET /features``: the newest bars of a range, and columns over them."""
+
 import json
 from typing import Any
 from urllib.parse import urlencode

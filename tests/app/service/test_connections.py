@@ -1,3 +1,5 @@
+"""How many connections a server takes follows from how many files it may open."""
+
 import resource
 
 import pytest

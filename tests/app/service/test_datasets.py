@@ -1,3 +1,5 @@
+"""``GET /datasets`` lists what there is, and ``DELETE`` removes what no run needs."""
+
 import json
 from pathlib import Path
 from typing import Any

@@ -1,3 +1,5 @@
+"""``PUT /datasets``: a file becomes a data set, or is refused and changes nothing."""
+
 import gzip
 import json
 import time

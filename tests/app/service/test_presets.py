@@ -1,3 +1,5 @@
+"""Presets are kept, listed, replaced and removed, and a run's configuration is laid on one."""
+
 from typing import Any
 
 import pytest

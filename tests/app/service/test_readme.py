@@ -1,3 +1,5 @@
+"""The README's lines for the server do what they say."""
+
 import os
 import re
 import subprocess

@@ -1,3 +1,5 @@
+"""``GET /runs/{id}/report``, and the command ``report`` beside a server."""
+
 import json
 import shutil
 from collections.abc import Callable

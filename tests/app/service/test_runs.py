@@ -1,3 +1,5 @@
+"""A run from its POST to its files, once among forty requests, and across a stop."""
+
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any

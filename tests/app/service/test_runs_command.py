@@ -1,3 +1,5 @@
+"""The command ``runs``, with a server and without one."""
+
 import json
 import sqlite3
 from collections.abc import Callable

@@ -1,3 +1,5 @@
+"""The command ``serve``: its start, its end, its token, its modes, and why it would not start."""
+
 import http.client
 import json
 import os

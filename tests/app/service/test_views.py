@@ -1,3 +1,5 @@
+"""Tables of a run as JSON and as CSV."""
+
 import csv
 import hashlib
 import http.client

@@ -1,3 +1,5 @@
+"""The files of a run: tables, documents, manifest and plot, and how they get to their place."""
+
 import json
 import os
 from pathlib import Path

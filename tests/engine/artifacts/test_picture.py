@@ -1,3 +1,5 @@
+"""The plot of a run, drawn from its files as well, whole or in parts."""
+
 import dataclasses
 import gc
 import io

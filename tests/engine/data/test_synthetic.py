@@ -1,3 +1,5 @@
+"""Random walks as candles: the same for the same number, whatever the timeframe and the range."""
+
 from typing import Any
 
 import numpy as np

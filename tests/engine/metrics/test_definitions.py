@@ -1,3 +1,5 @@
+"""The table of definitions has each metric that a run measures, with its unit and a sentence."""
+
 from collections.abc import Iterator, Mapping
 from typing import Any, get_args
 

@@ -1,3 +1,5 @@
+"""Files that stand for far more than they are: refused, or taken for no more than their rows."""
+
 import gzip
 import io
 import re

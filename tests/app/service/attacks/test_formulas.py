@@ -1,3 +1,5 @@
+"""No table that leaves the server holds a formula, and no text of an import comes back."""
+
 import csv
 import hashlib
 import io

@@ -1,3 +1,5 @@
+"""Bodies, headers, keys and presets that are no JSON, no configuration, or slow to look at."""
+
 import json
 from collections.abc import Callable
 from typing import Any

@@ -1,3 +1,5 @@
+"""Requests that are no proper HTTP, or hide another one: one refusal, and the end of the line."""
+
 import itertools
 from collections.abc import Callable
 from typing import Any

@@ -1,3 +1,5 @@
+"""No name in a path, a query or a body leads to a file, however it is written."""
+
 import hashlib
 import json
 import os

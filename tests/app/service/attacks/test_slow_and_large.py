@@ -1,3 +1,5 @@
+"""Large bodies, slow requests and very many connections do not keep others from being served."""
+
 import contextlib
 import itertools
 import json

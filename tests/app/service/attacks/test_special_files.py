@@ -1,3 +1,5 @@
+"""Links, pipes, sockets and files of others in the data directory: never followed or waited for."""
+
 import contextlib
 import functools
 import json
