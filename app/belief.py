@@ -1,7 +1,7 @@
 """What a run assumes and what the validation tests found, in words that a trader understands."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from engine.validation import REASONS, chance_in_words
 
@@ -71,7 +71,7 @@ def causality_in_words(found: Document) -> str:
 
 def _luck(found: Document) -> str:
     if found["p_value"] is None:
-        return f"no verdict: {reason_in_words(found['reason'])}"
+        return f"No verdict: {reason_in_words(found['reason'])}"
     p, method = found["p_value"], found["method"]
     said = chance_in_words(p, found["n"], method).capitalize()
     note = "; not valid for signals made from the same prices" if method == "shift" else ""
@@ -82,7 +82,7 @@ def _luck(found: Document) -> str:
 def _interval(found: Document) -> str:
     sharpe = found["sharpe"]
     if sharpe["studentized"] is None:
-        return f"no interval: {reason_in_words(sharpe['reason'])}"
+        return f"No interval: {reason_in_words(sharpe['reason'])}"
     low, high = sharpe["studentized"]
     zero = "0 lies within" if low <= 0 <= high else "0 lies outside"
     return f"{100 * found['confidence']:g}% interval from {low:.2f} to {high:.2f}; {zero}"
@@ -91,7 +91,7 @@ def _interval(found: Document) -> str:
 def _total_return(found: Document) -> str:
     total = found["total_return"]
     if total["interval"] is None:
-        return f"no interval: {reason_in_words(total['reason'])}"
+        return f"No interval: {reason_in_words(total['reason'])}"
     low, high = total["interval"]
     return f"{100 * found['confidence']:g}% interval from {low:+.0%} to {high:+.0%}"
 
@@ -108,14 +108,14 @@ def _costs(found: Document) -> str:
 def _noise(found: Document) -> str:
     chance = found["probability_of_loss"]
     if chance is None:
-        return f"not tried: {reason_in_words(found['reason'])}"
+        return f"Not tried: {reason_in_words(found['reason'])}"
     low, high = found["total_return"]["p5"], found["total_return"]["p95"]
     return f"Noisy slippage: return {low:+.1%} to {high:+.1%}, a loss in {chance:.0%} of the tries"
 
 
 def _through_time(found: Document) -> str:
     if not found["folds"]:
-        return f"no verdict: {reason_in_words(found['reason'])}"
+        return f"No verdict: {reason_in_words(found['reason'])}"
     won = round(found["positive_folds"] * found["n"])
     sharpe = found["stitched"]["sharpe"]
     stitched = "" if sharpe is None else f"; Sharpe of all of them {sharpe:.2f}"
@@ -183,11 +183,20 @@ BELIEF: tuple[tuple[str, str, Callable[[Document], str]], ...] = (
 )
 
 
-def told(found: Document) -> list[tuple[str, str]]:
-    """Return label and sentence of each of the engine's tests, those that were not run as well."""
-    rows: list[tuple[str, str]] = []
+class Said(NamedTuple):
+    """A sentence about what a test found; ``label`` is empty where it goes on from the last."""
+
+    label: str
+    test: str
+    text: str
+
+
+def told(found: Document) -> list[Said]:
+    """Return what is said of each of the engine's tests, those that were not run as well."""
+    rows: list[Said] = []
     for label, test, sentence in BELIEF:
-        row = (label, sentence(found[test])) if test in found else UNTESTED[test]
-        if row not in rows:
-            rows.append(row)
+        words = (label, sentence(found[test])) if test in found else UNTESTED[test]
+        said = Said(words[0], test, words[1])
+        if said not in rows:
+            rows.append(said)
     return rows

@@ -27,7 +27,8 @@ from engine import __version__
 MODELS: tuple[Any, ...] = (
     schemas.Error, schemas.Health, schemas.Catalog, schemas.DatasetList, schemas.Candles,
     schemas.Features, schemas.CreatedRun, schemas.RunList, schemas.RunDetail,
-    schemas.CancelledRun, schemas.Verification, schemas.PresetList, schemas.StoredPreset,
+    schemas.CancelledRun, schemas.Verification, schemas.Belief, schemas.PresetList,
+    schemas.StoredPreset,
     artifact_schemas.ArtifactManifest, artifact_schemas.Summary, artifact_schemas.Metrics,
     validation_schemas.ValidationSummary, event_schemas.Event, event_schemas.Heartbeat,
     *artifact_schemas.TABLES.values(),

@@ -78,6 +78,8 @@ DESCRIPTIONS = {
     "`equity.csv` and `equity.json` are converted from `equity.parquet`, without ranges.",
     "get_runs_run_id_report": "One self-contained HTML file: configuration, metrics with their "
     "definitions, plots, validation in words, hashes.",
+    "get_runs_run_id_belief": "The sentences of the report: the verdict, and what each test says; "
+    "one that was not run is named as such.",
     "get_runs_run_id_verify": "A missing, additional, linked or changed file is not ok.",
     "get_presets": "Kept until they are deleted.",
     "post_presets": "Takes the place of a preset of the same name (200), or is a new one (201). "

@@ -74,7 +74,7 @@ SECTIONS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
         "Data sets, charts, presets, errors",
         "The rest of what the server says.",
         ("Dataset", "ImportQuality", "Candles", "Features", "Catalog", "CatalogEntry",
-         "CatalogMetric", "CatalogReasons", "Preset",
+         "CatalogMetric", "CatalogReasons", "Preset", "Belief", "Sentence",
          "Health", "Error", "ErrorBody", "ErrorDetails", "FieldFault"),
     ),
 )  # fmt: skip

@@ -193,6 +193,11 @@ OPERATIONS: tuple[Operation, ...] = (
         headers=CACHED,
     ),
     Operation(
+        "GET", "/runs/{run_id}/belief", "belief.Belief", "What the validation tests say, in words",
+        {200: "Belief", 304: ""}, ("RUN_NOT_FOUND", "ARTIFACT_NOT_FOUND", "ARTIFACT_NOT_READY"),
+        headers=CACHED,
+    ),
+    Operation(
         "GET", "/runs/{run_id}/verify", "runs.Verify", "Compare the files with the manifest",
         {200: "Verification"}, ("RUN_NOT_FOUND", "ARTIFACT_NOT_FOUND", "ARTIFACT_NOT_READY"),
     ),

@@ -5,17 +5,11 @@ from pathlib import Path
 
 from app.inline_svg import inline_svg
 from app.markup import Html
-from app.report_files import RunFiles, read_run
+from app.report_files import MALFORMED, NOT_OURS, RunFiles, read_run
 from app.report_page import page
 from engine.artifacts.picture import Picture
 from engine.artifacts.plot import draw_svgs
 from engine.errors import VerificationError
-
-# What reading a value raises that is not what a run writes there.
-MALFORMED = (
-    KeyError, TypeError, ValueError, IndexError, AttributeError, ArithmeticError, RecursionError,
-    OSError,
-)  # fmt: skip
 
 
 def make_report(folder: Path, manifest_hash: str | None = None) -> tuple[str, bytes]:
@@ -30,8 +24,7 @@ def make_report(folder: Path, manifest_hash: str | None = None) -> tuple[str, by
     try:
         return run.run_id, page(run, list(_pictures(run))).encode()
     except MALFORMED as fault:
-        message = "the run's files match their manifest, but are not what this version writes"
-        raise VerificationError(message) from fault
+        raise VerificationError(NOT_OURS) from fault
 
 
 def _pictures(run: RunFiles) -> Iterator[Html]:

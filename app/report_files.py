@@ -1,4 +1,4 @@
-"""The files of a run that a report is made from, each compared with the manifest as it is read."""
+"""The files of a run that are told in words, each compared with the manifest as it is read."""
 
 import hashlib
 import io
@@ -22,8 +22,15 @@ from engine.errors import VerificationError
 from engine.wording import counted
 
 Document = Mapping[str, Any]
-DOCUMENTS = ("config.json", "summary.json", "metrics.json")
+CONFIG = "config.json"
+DOCUMENTS = (CONFIG, "summary.json", "metrics.json")
 VALIDATION = "validation_summary.json"
+# What reading a value raises that is not what a run writes there, and what is said of it.
+MALFORMED = (
+    KeyError, TypeError, ValueError, IndexError, AttributeError, ArithmeticError, RecursionError,
+    OSError,
+)  # fmt: skip
+NOT_OURS = "the run's files match their manifest, but are not what this version writes"
 TABLES = ("equity.parquet", "drawdown.parquet", "fills.parquet", "trades.parquet")
 
 
@@ -67,13 +74,11 @@ def read_run(folder: Path, manifest_hash: str | None = None) -> RunFiles:
         for name, content in contents.items()
         if content is not None and name.endswith(".json")
     }
-    known = manifest["manifest_hash"] if manifest_hash is None else manifest_hash
-    if manifest["manifest_hash"] != known or not hashes_agree(manifest, said["config.json"]):
-        raise VerificationError(HASHES_DISAGREE)
+    _check_hashes(manifest, said[CONFIG], manifest_hash)
     return RunFiles(
         manifest=manifest,
         manifest_sha256=sha256_hex(raw),
-        config=said["config.json"],
+        config=said[CONFIG],
         summary=said["summary.json"],
         metrics=said["metrics.json"],
         validation=said.get(VALIDATION, {}),
@@ -81,8 +86,27 @@ def read_run(folder: Path, manifest_hash: str | None = None) -> RunFiles:
     )
 
 
+def read_validation(folder: Path, manifest_hash: str) -> Document:
+    """Return what a run's tests found, nothing where none was asked for; as ``read_run``."""
+    manifest = parse_manifest(_read_manifest(folder))
+    said = {
+        entry["name"]: _document(entry["name"], _checked(folder, entry) or b"")
+        for entry in manifest["files"]
+        if entry["name"] in {CONFIG, VALIDATION}
+    }
+    _check_hashes(manifest, said.get(CONFIG), manifest_hash)
+    found: Document = said.get(VALIDATION, {})
+    return found
+
+
+def _check_hashes(manifest: Document, config: Any, manifest_hash: str | None) -> None:
+    known = manifest["manifest_hash"] if manifest_hash is None else manifest_hash
+    if manifest["manifest_hash"] != known or not hashes_agree(manifest, config):
+        raise VerificationError(HASHES_DISAGREE)
+
+
 def _checked(folder: Path, entry: Document) -> bytes | None:
-    """Return the content of a file that a report shows, None of another; either is compared."""
+    """Return the content of a file that is told, None of another; either is compared."""
     name = entry["name"]
     with _opened(folder, name) as file:
         if file.size != entry["size"]:

@@ -134,7 +134,7 @@ def _component(registry: Registry[Any], chosen: Document) -> Html:
 
 def _verdict(run: RunFiles) -> Html:
     found = run.validation
-    rows = [(label, _sentence(said)) for label, said in told(found)]
+    rows = [(said.label, said.text) for said in told(found)]
     own = "A test of the user's own; what it found stands below"
     rows += [(name, own) for name in _own_tests(found)]
     costs = costs_in_words(run.config["execution"])
@@ -152,10 +152,6 @@ def _verdict(run: RunFiles) -> Html:
             for said in (causality_in_words(run.summary["causality"]), DOUBLE_LAG, NOT_MODELLED)
         ],
     )
-
-
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:]
 
 
 def _own_tests(validation: Document) -> list[str]:
@@ -262,7 +258,7 @@ def _tests(validation: Document) -> Html:
 def _null(said: str) -> str:
     """Return what a test tries to refute, or what it is where it refutes nothing."""
     aim = said.removeprefix("none: ")
-    return f"Null hypothesis: {said}." if aim == said else f"{_sentence(aim)}."
+    return f"Null hypothesis: {said}." if aim == said else f"{aim[:1].upper()}{aim[1:]}."
 
 
 def _told(name: str, found: Document) -> Document:

@@ -93,8 +93,8 @@ def _belief(found: Mapping[str, Any]) -> Table:
     table.add_column("", no_wrap=True)
     table.add_column("")
     table.add_row("In short", Text(verdict(found)))
-    for label, said in told(found):
-        table.add_row(label, Text(said))
+    for said in told(found):
+        table.add_row(said.label, Text(said.text))
     for name in sorted(found.keys() - {test for _, test, _ in BELIEF}):  # a plugin's
         table.add_row(Text(name), Text(_own_test(found[name])))
     return table

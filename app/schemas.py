@@ -261,6 +261,21 @@ class Verification(Wire):
     files: list[FileVerdict]
 
 
+class Sentence(Wire):
+    """A sentence about what a validation test found."""
+
+    label: str = Field(description="what it is about; empty where it goes on from the one before")
+    test: str = Field(description="name of the test, as in the catalog")
+    text: str
+
+
+class Belief(Wire):
+    """Whether to believe a run, in words."""
+
+    verdict: str = Field(description="what luck and the Sharpe's interval say together")
+    said: list[Sentence] = Field(description="of each of the engine's tests, in a fixed order")
+
+
 class StoredPreset(Wire):
     """A preset as it was kept."""
 

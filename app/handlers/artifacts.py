@@ -76,6 +76,10 @@ class ArtifactHandler(Handler):
             raise VerificationError(message) from None
         return raw, {**manifest, "by_name": listed}
 
+    def etag_of_words(self, raw: bytes) -> str:
+        """Return the tag of what changes with the manifest and the code alone."""
+        return f'"{hashlib.sha256(raw).hexdigest()}-{self.services.health["code_version"]}"'
+
 
 class Manifest(ArtifactHandler):
     """The list of artifacts."""

@@ -1,7 +1,5 @@
 """``/runs/{id}/report``: everything about a run as one HTML file."""
 
-import hashlib
-
 from app.handlers.artifacts import ArtifactHandler
 from engine.errors import VerificationError
 
@@ -12,11 +10,10 @@ class Report(ArtifactHandler):
     """The report."""
 
     async def get(self, run_id: str) -> None:
-        """Send it, or that the client has it: it changes with the manifest and the code alone."""
+        """Send it, or that the client has it."""
         folder, run = self.services.runs.directory(run_id)
         raw, _ = self.manifest(run_id)
-        code_version = self.services.health["code_version"]
-        etag = f'"{hashlib.sha256(raw).hexdigest()}-{code_version}"'
+        etag = self.etag_of_words(raw)
         if not self.matches(etag):
             manifest_hash = run["manifest_hash"]
             try:

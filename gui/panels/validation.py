@@ -1,7 +1,7 @@
 """What the validation tests of a run found: a verdict and a drawing for each."""
 
 import tkinter as tk
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from tkinter import ttk
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -10,13 +10,14 @@ from gui.client import Client
 from gui.forms import label_of
 from gui.panel import Panel
 from gui.panels.pane import Pane, Run, label_that_wraps
-from gui.panels.verdicts import TESTS
+from gui.panels.verdicts import TESTS, verdict
 from gui.theme import POINTS, pixels
 
 if TYPE_CHECKING:
     from gui.panels.picture import Picture
 
 NOT_RUN = "not run"
+Document = Mapping[str, Any]
 
 
 class ValidationPane(Pane):
@@ -25,8 +26,8 @@ class ValidationPane(Pane):
     def __init__(self, parent: tk.Misc, panel: Panel) -> None:
         super().__init__(parent, panel)
         self.picture: Picture | None = None
-        self._found: Mapping[str, Any] = {}
-        self._reasons: Mapping[str, str] = {}
+        self._found: Document = {}
+        self._said: Sequence[Document] = ()
         self.choices = ttk.Treeview(
             self.body, columns=["state"], show="tree headings", selectmode="browse", height=4
         )
@@ -51,18 +52,18 @@ class ValidationPane(Pane):
         self.bind("<Destroy>", lambda _: self._end())
 
     def read(self, client: Client, run: Run) -> Any:
-        """Return what each test found, nothing where none was asked for, and words for reasons."""
+        """Return what each test found, nothing where none was asked for, and that in words."""
         import gui.panels.validation_pictures  # noqa: F401, PLC0415  # half a second, which Tk need not wait for
 
         path = f"/runs/{quote(run['run_id'])}"
         names = {each["name"] for each in client.get(f"{path}/artifacts")["files"]}
         name = "validation_summary.json"
         found = client.get(f"{path}/artifact/{name}") if name in names else {}
-        return found, client.catalog()["reasons"]["validation"]
+        return found, client.get(f"{path}/belief")["said"]
 
-    def show(self, read: tuple[Mapping[str, Any], Mapping[str, str]]) -> None:
+    def show(self, read: tuple[Document, Sequence[Document]]) -> None:
         """Show the tests; the one that was chosen stays chosen."""
-        found, self._reasons = read
+        found, self._said = read
         self._found = found
         others = [name for name in self.choices.get_children() if name not in TESTS]
         self.choices.delete(*others)
@@ -94,12 +95,12 @@ class ValidationPane(Pane):
             self.explanation.configure(text=f"{test.question} {tick} and start the run again.")
             self._place.pack_forget()
         else:
-            verdict, more = test.verdict(found, self._reasons)
-            self.verdict.configure(text=verdict)
+            first, more = verdict(name, self._said)
+            self.verdict.configure(text=first)
             self.explanation.configure(text=more or test.question)
             self._draw(name, found)
 
-    def _draw(self, name: str, found: Mapping[str, Any]) -> None:
+    def _draw(self, name: str, found: Document) -> None:
         if not (found["histogram"]["counts"] or found.get("cost_grid")):
             self._place.pack_forget()
             return
@@ -122,7 +123,7 @@ class ValidationPane(Pane):
             self._choose()
 
 
-def in_short(name: str, found: Mapping[str, Any] | None) -> str:
+def in_short(name: str, found: Document | None) -> str:
     """Return a test's result in a few characters."""
     if not found:
         return NOT_RUN
@@ -139,7 +140,7 @@ def in_short(name: str, found: Mapping[str, Any] | None) -> str:
     return "no verdict"
 
 
-def figures_of(found: Mapping[str, Any]) -> str:
+def figures_of(found: Document) -> str:
     """Return the plain figures of a document in a line."""
     said = [
         f"{name.replace('_', ' ')} {value:.6g}" if isinstance(value, float) else f"{name} {value}"

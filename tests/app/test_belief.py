@@ -36,7 +36,7 @@ def test_a_p_value_in_words(p: float, n: int, words: str) -> None:
         ({"p_value": 0.034, "p_value_error": 0.0057}, "1 in 29 random markets did as well (p 0.034 ± 0.006)"),
         ({"p_value": 1e-4, "p_value_error": 1e-4, "n": 9999}, "None of 9,999 random markets did as well (p 0.000100 ± 0.000100)"),
         ({"p_value": 0.03, "p_value_error": 0.01, "method": "shift"}, "1 in 33 shifts of the position did as well (p 0.030 ± 0.010; not valid for signals made from the same prices)"),
-        ({"p_value": None, "reason": "no_timing"}, "no verdict: the target weight never changes, so there is no timing to test"),
+        ({"p_value": None, "reason": "no_timing"}, "No verdict: the target weight never changes, so there is no timing to test"),
     ],
 )  # fmt: skip
 def test_luck(found: dict[str, Any], words: str) -> None:
@@ -50,7 +50,7 @@ def test_luck(found: dict[str, Any], words: str) -> None:
         ([-0.1, 0.66], 0.95, "95% interval from -0.10 to 0.66; 0 lies within"),
         ([0.1, 0.66], 0.975, "97.5% interval from 0.10 to 0.66; 0 lies outside"),
         ([0.1, 0.66], 0.999, "99.9% interval from 0.10 to 0.66; 0 lies outside"),
-        (None, 0.95, "no interval: zero volatility"),
+        (None, 0.95, "No interval: zero volatility"),
     ],
 )
 def test_sharpe_interval(interval: Any, confidence: float, words: str) -> None:
@@ -65,7 +65,7 @@ def test_the_other_sentences() -> None:
     total: dict[str, Any] = {"total_return": {"interval": [-0.4, 5.2]}, "confidence": 0.9}
     assert SAY["Return", "block_bootstrap"](total) == "90% interval from -40% to +520%"
     lost = {"total_return": {"interval": None, "reason": "return_of_minus_one"}}
-    assert SAY["Return", "block_bootstrap"](lost) == "no interval: a bar lost everything"
+    assert SAY["Return", "block_bootstrap"](lost) == "No interval: a bar lost everything"
     costs: dict[str, Any] = {"breakeven_slippage_bps": 14.23, "base_slippage_bps": 2.0}
     assert SAY["Costs", "monte_carlo"](costs).endswith(
         "14.2 basis points of slippage a fill; 2.0 are assumed"
@@ -77,9 +77,9 @@ def test_the_other_sentences() -> None:
     none = {"breakeven_slippage_bps": None, "breakeven_reason": "above_range"}
     assert SAY["Costs", "monte_carlo"](none) == "No break-even: above 1,000 basis points"
     noise = {"probability_of_loss": None, "reason": "no_slippage"}
-    assert SAY["", "monte_carlo"](noise) == "not tried: no slippage is configured, and no noise_bps"
+    assert SAY["", "monte_carlo"](noise) == "Not tried: no slippage is configured, and no noise_bps"
     folds: dict[str, Any] = {"folds": [], "reason": "too_few_bars"}
-    assert SAY["Through time", "walk_forward"](folds) == "no verdict: too few bars"
+    assert SAY["Through time", "walk_forward"](folds) == "No verdict: too few bars"
     folds = {"folds": [1], "positive_folds": 0.5, "n": 2, "stitched": {"sharpe": None}}
     assert (
         SAY["Through time", "walk_forward"](folds)
@@ -129,8 +129,7 @@ def test_the_verdict(found: dict[str, Any], words: str) -> None:
 
 def test_what_was_not_tested_is_told() -> None:
     """Each of the engine's tests that was not run is named as such, once."""
-    said = [sentence for _, sentence in told({})]
-    assert said == [
+    assert [each.text for each in told({})] == [
         "Not tested: no permutation test was asked for",
         "No interval: no block bootstrap was asked for",
         "Not varied: no Monte Carlo test was asked for",

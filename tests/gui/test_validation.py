@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from engine.validation import REASONS
+from app.belief import told
 from gui.forms import label_of
 from gui.panel import Panel
 from gui.panels.validation import NOT_RUN, ValidationPane, in_short
-from gui.panels.verdicts import TESTS, chance, costs, luck, through_time, uncertainty
+from gui.panels.verdicts import TESTS, verdict
 
 Until = Callable[[Callable[[], object]], None]
 ALL = {
@@ -32,14 +32,19 @@ def pane(root: tk.Tk, panel: Panel) -> ValidationPane:
     return made
 
 
+def in_words(found: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Return what the server says of it."""
+    return [each._asdict() for each in told(found)]
+
+
 def read(panel: Panel, pane: ValidationPane, until: Until, **changes: Any) -> Mapping[str, Any]:
     """Run, show what the tests found, and return it."""
     run_id = panel.client.post("/runs", CONFIG | changes)["run_id"]
     until(lambda: (panel.state.run(run_id) or {}).get("status") == "completed")
     found: Mapping[str, Any]
-    found, reasons = pane.read(panel.client, {"run_id": run_id})
-    assert reasons == REASONS
-    pane.show((found, reasons))
+    found, said = pane.read(panel.client, {"run_id": run_id})
+    assert said == in_words(found)
+    pane.show((found, said))
     pane.reveal()
     until(pane.body.winfo_ismapped)
     return found
@@ -61,10 +66,10 @@ def test_every_test(root: tk.Tk, panel: Panel, pane: ValidationPane, until: Unti
     found = read(panel, pane, until, validation=ALL)
     assert found.keys() == TESTS.keys()
     seen = set()
-    for name, test in TESTS.items():
+    for name in TESTS:
         pane.choices.selection_set(name)
-        verdict = test.verdict(found[name], REASONS)[0]
-        until(lambda verdict=verdict: pane.verdict["text"] == verdict)  # type: ignore[misc]  # bound now
+        first, _ = verdict(name, in_words(found))
+        until(lambda first=first: pane.verdict["text"] == first)  # type: ignore[misc]  # bound now
         root.update()
         assert pane.picture is not None
         (axes,) = pane.picture.figure.axes
@@ -90,7 +95,7 @@ def test_runs_with_little_to_say(
     for name in found:
         pane.choices.selection_set(name)
         root.update()
-        assert pane.verdict["text"] == TESTS[name].verdict(found[name], REASONS)[0]
+        assert pane.verdict["text"] == verdict(name, in_words(found))[0]
         if pane.verdict["text"].startswith("No verdict"):
             assert not pane._place.winfo_ismapped()
         if pane.picture is not None:
@@ -100,66 +105,33 @@ def test_runs_with_little_to_say(
 def test_a_test_of_a_plugin(root: tk.Tk, pane: ValidationPane) -> None:
     """A test of one's own is listed, with its figures; it goes with its run."""
     found = {"mine": {"score": 0.123456789, "n": 10, "note": "well", "list": [1]}}
-    pane.show((found, REASONS))
+    pane.show((found, []))
     pane.choices.selection_set("mine")
     root.update()
     assert pane.verdict["text"] == "mine: a test of your own."
     assert pane.explanation["text"] == "score 0.123457; n 10; note well"
-    pane.show(({}, REASONS))
+    pane.show(({}, []))
     root.update()
     assert pane.choices.get_children() == tuple(TESTS)
 
 
-@pytest.mark.parametrize(
-    ("p", "n", "method", "words"),
-    [
-        (0.001, 999, "bars", "none of 999 random markets did as well"),
-        (0.034, 999, "bars", "1 in 29 random markets did as well"),
-        (0.5, 99, "shift", "5 in 10 shifts of the position did as well"),
-        (0.99, 99, "bars", "nearly all random markets did as well"),
-    ],
-)
-def test_luck_in_words(p: float, n: int, method: str, words: str) -> None:
-    """A p-value is how many random markets did as well."""
-    assert chance(p, n, method) == words
-
-
-def test_verdicts() -> None:
-    """Each verdict is what the figures say."""
-    found = {"p_value": 0.034, "p_value_error": 0.0057, "n": 999, "method": "bars"}
-    assert luck(found, REASONS)[0] == ("1 in 29 random markets did as well (p 0.034 ± 0.006).")
-    assert luck({"p_value": None, "reason": "no_timing"}, REASONS)[0].startswith(
-        "No verdict: the target"
+def test_verdict() -> None:
+    """The first sentence leads; the label stands before it where the title does not say it."""
+    said = [
+        {"label": "Luck", "test": "permutation", "text": "1 in 29 random markets did as well"},
+        {"label": "Sharpe", "test": "block_bootstrap", "text": "95% interval from 0.10 to 0.66"},
+        {"label": "Return", "test": "block_bootstrap", "text": "No interval: nothing was traded"},
+        {"label": "Costs", "test": "monte_carlo", "text": "Breaks even at 14.2 basis points"},
+        {"label": "", "test": "monte_carlo", "text": "Not tried: no slippage"},
+    ]
+    assert verdict("permutation", said) == ("1 in 29 random markets did as well.", "")
+    assert verdict("block_bootstrap", said) == (
+        "Sharpe: 95% interval from 0.10 to 0.66.",
+        "Return: No interval: nothing was traded.",
     )
-    interval = {
-        "confidence": 0.95, "sharpe": {"studentized": [0.1, 0.66]},
-        "total_return": {"interval": None, "reason": "return_of_minus_one"},
-    }  # fmt: skip
-    assert uncertainty(interval, REASONS) == (
-        "Sharpe from 0.10 to 0.66 with 95% confidence; 0 lies outside.",
-        "No interval for the return: a bar lost everything.",
-    )
-    cost = {
-        "breakeven_slippage_bps": 14.2, "base_slippage_bps": 2.0, "probability_of_loss": 0.1,
-        "total_return": {"p5": -0.01, "p95": 0.2},
-    }  # fmt: skip
-    assert costs(cost, REASONS) == (
-        "Breaks even at 14.2 basis points of slippage a fill; 2.0 are assumed.",
-        "With noisy slippage the return is -1.0% to +20.0%, a loss in 10% of the tries.",
-    )
-    nothing = {
-        "breakeven_slippage_bps": None, "breakeven_reason": "no_trades", "base_slippage_bps": None,
-        "probability_of_loss": None, "reason": "no_slippage",
-    }  # fmt: skip
-    assert costs(nothing, REASONS)[0] == "No break-even: nothing was traded."
-    folds = {"folds": [{}], "positive_folds": 0.6, "n": 5, "stitched": {"sharpe": 0.5}}
-    assert (
-        through_time(folds, REASONS)[0]
-        == "3 of 5 later stretches made money; Sharpe of all of them 0.50."
-    )
-    assert (
-        through_time({"folds": [], "reason": "too_few_bars"}, REASONS)[0]
-        == "No verdict: too few bars."
+    assert verdict("monte_carlo", said) == (
+        "Breaks even at 14.2 basis points.",
+        "Not tried: no slippage.",
     )
 
 

@@ -79,7 +79,7 @@ def test_odd_methods_are_not_words_of_the_log(server: Server) -> None:
 
 def test_the_run_of_a_request_is_in_the_log(server: Server) -> None:
     """Each line about a run's route has the run's id, and no other word of an address."""
-    paths = ["", "/report", "/artifacts", "/artifact/summary.json", "/events", "/verify"]
+    paths = ["", "/report", "/belief", "/artifacts", "/artifact/summary.json", "/events", "/verify"]
     for run_id in ("0" * 20, "secret-word"):
         for path in paths:
             ask(server, path=f"/runs/{run_id}{path}")

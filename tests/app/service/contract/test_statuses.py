@@ -232,6 +232,7 @@ for name, cases in {
     "get_runs_run_id_artifacts": of_runs("artifacts"),
     "get_runs_run_id_artifact_name": of_runs("artifact/metrics.json"),
     "get_runs_run_id_report": of_runs("report"),
+    "get_runs_run_id_belief": of_runs("belief"),
     "get_runs_run_id_verify": of_runs("verify"),
     "get_candles": of_charts("/candles"),
     "get_features": of_charts("/features"),

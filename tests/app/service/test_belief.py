@@ -1,0 +1,83 @@
+"""``/runs/{id}/belief``: what the validation tests say, in the words of the report."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.belief import told, verdict
+from engine.artifacts.manifest import MANIFEST
+
+Server = Any
+TESTS = {"permutation": {"n": 99}, "block_bootstrap": {"n": 99}, "walk_forward": {}}
+
+
+def folder_of(server: Server, run_id: str) -> Path:
+    return Path(server.data_dir) / "runs" / run_id
+
+
+def test_the_words_of_a_run(server: Server) -> None:
+    """They are those of the report and the terminal, from the run's own file."""
+    run_id = server.completed(validation=TESTS)["run_id"]
+    answer = server.get(f"/runs/{run_id}/belief")
+    assert answer.status == 200
+    found = json.loads((folder_of(server, run_id) / "validation_summary.json").read_bytes())
+    said = [{"label": label, "test": test, "text": text} for label, test, text in told(found)]
+    assert answer.json == {"verdict": verdict(found), "said": said}
+    assert [each["test"] for each in said] == [
+        "permutation", "block_bootstrap", "block_bootstrap", "monte_carlo", "walk_forward",
+    ]  # fmt: skip
+    assert said[3]["text"] == "Not varied: no Monte Carlo test was asked for"
+    report = server.get(f"/runs/{run_id}/report").body.decode()
+    assert answer.json["verdict"].replace("'", "&#x27;") in report
+
+
+def test_a_run_without_tests(server: Server) -> None:
+    """Each test is named as one that was not run."""
+    run_id = server.completed()["run_id"]
+    answer = server.get(f"/runs/{run_id}/belief").json
+    assert answer["verdict"].startswith("Whether this is luck was not tested")
+    assert len(answer["said"]) == 4
+
+
+def test_a_client_that_has_the_words(server: Server) -> None:
+    """Who has them is told so; those of another run have another tag."""
+    run_id = server.completed()["run_id"]
+    path = f"/runs/{run_id}/belief"
+    tag = server.get(path).headers["ETag"]
+    known = server.get(path, {"If-None-Match": tag})
+    assert (known.status, known.body) == (304, b"")
+    other = server.completed(seed=1)["run_id"]
+    assert server.get(f"/runs/{other}/belief").headers["ETag"] != tag
+
+
+def spoil(folder: Path) -> None:
+    path = folder / "validation_summary.json"
+    path.write_bytes(path.read_bytes().replace(b"1", b"2", 1))
+
+
+def swap(folder: Path) -> None:
+    """Put another run's files, which verify, in the place of this one's."""
+    other = next(path for path in folder.parent.iterdir() if path != folder)
+    shutil.rmtree(folder)
+    shutil.copytree(other, folder)
+
+
+def rename(folder: Path) -> None:
+    """Have the manifest name a configuration that is not there."""
+    path = folder / MANIFEST
+    path.write_bytes(path.read_bytes().replace(b"config.json", b"konfig.json"))
+
+
+@pytest.mark.parametrize("change", [spoil, swap, rename])
+def test_files_that_do_not_verify(server: Server, change: Callable[[Path], None]) -> None:
+    """Nothing is said of files that are not those of the run."""
+    run_id = server.completed(validation=TESTS)["run_id"]
+    server.completed(seed=7)
+    change(folder_of(server, run_id))
+    answer = server.get(f"/runs/{run_id}/belief")
+    assert (answer.status, answer.code) == (500, "INTERNAL_ERROR")
+    assert "incident" in answer.json["error"]["details"]
