@@ -81,10 +81,10 @@ IN_A_REQUEST: dict[type[StudioError], str] = {
     OutputError: "INTERNAL_ERROR",
     VerificationError: "INTERNAL_ERROR",
 }
-# What it means where a run ends by it; the candles and the code were right when it was asked for.
+# What it means where a run ends by it; its configuration was right when it was asked for.
 IN_A_RUN: dict[type[StudioError], str] = {
     ConfigError: "CODE_CHANGED",
-    LimitError: "CODE_CHANGED",
+    LimitError: "LIMIT_EXCEEDED",
     DataError: "INVALID_DATA",
     DatasetNotFound: "DATA_CHANGED",
     LookaheadError: "LOOKAHEAD",

@@ -17,7 +17,7 @@ from engine.caches import Caches
 from engine.config import RunConfig
 from engine.data import LoadedSlice, Provider, data_warnings, load
 from engine.errors import RunCancelled
-from engine.execution import simulate
+from engine.execution import check_volume, simulate
 from engine.features import IndicatorInput, compute_features
 from engine.identity import identify
 from engine.limits import Limits
@@ -159,6 +159,7 @@ class PreparedRun:
         self.loaded: LoadedSlice = load(
             plan.config, context.provider or plan.provider, context.limits, context.caches
         )
+        check_volume(plan.slippage, self.loaded.candles)
         self._warn(*data_warnings(plan.config, self.loaded))
         # A calendar that belongs to the data decides the result as one that was asked for does.
         self.config = plan.config.model_copy(update={"calendar": self.loaded.calendar})

@@ -23,7 +23,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Targets:
-    """What the first stages make of candles."""
+    """What the first stages make of candles.
+
+    ``kept`` are the configured features by column, ``read`` those that strategy and sizing look at,
+    each (n_bars,), shifted; ``signals`` −1, 0, 1 and ``weights`` in equity (n_bars,), both decided
+    at the bar's close.
+    """
 
     kept: "Mapping[str, Floats]"
     read: "Mapping[str, Floats]"

@@ -45,7 +45,8 @@ class Features(Candles):
         query, faults = self.given(BARS), []
         indicators: Any = []
         try:
-            indicators = parse_json(self.query("indicators") or "[]")
+            text = self.query("indicators")
+            indicators = [] if text is None else parse_json(text)
         except (ValueError, RecursionError):
             faults = [Fault("indicators", "should be a JSON list")]
         await self.check_query_with(

@@ -24,7 +24,7 @@ def resample(dataset: Dataset, timeframe: str, calendar: str | None) -> Dataset:
     last bucket that is not complete is left out.
 
     Raises
-        DataError where not one bucket is complete.
+        DataError where not one bucket is complete, or the volumes of one are beyond all numbers.
     """
     fine = dataset.candles
     length = TIMEFRAME_MS[timeframe]
@@ -42,7 +42,13 @@ def resample(dataset: Dataset, timeframe: str, calendar: str | None) -> Dataset:
         message = f"{fine.symbol} {fine.timeframe} does not hold one complete bar of {timeframe}"
         raise DataError(message)
     ends = np.append(starts[1:], len(bars)) - 1
-    volume = None if fine.volume is None else np.add.reduceat(fine.volume[bars], starts)
+    volume, vwap = _volume(fine, bars, starts)
+    for what, values in (("volume", volume), ("vwap", vwap)):
+        if values is not None and not np.isfinite(values).all():
+            message = (
+                f"{fine.symbol} {fine.timeframe}: the {what} of a bar of {timeframe} overflows"
+            )
+            raise DataError(message)
     candles = Candles(
         symbol=fine.symbol,
         timeframe=timeframe,
@@ -52,7 +58,7 @@ def resample(dataset: Dataset, timeframe: str, calendar: str | None) -> Dataset:
         low=np.minimum.reduceat(fine.low[bars], starts),
         close=fine.close[bars][ends],
         volume=volume,
-        vwap=_vwap(fine, bars, starts, volume),
+        vwap=vwap,
         # Days and weeks are labelled by dates at midnight UTC, whatever zone the finer bars had.
         timezone="UTC" if length >= DAY_MS else fine.timezone,
     )
@@ -85,11 +91,16 @@ def _buckets(
     return label, end, inside
 
 
-def _vwap(
-    fine: Candles, bars: "Integers", starts: "Integers", volume: "Floats | None"
-) -> "Floats | None":
-    if fine.vwap is None or fine.volume is None or volume is None:
-        return None
+@np.errstate(over="ignore", invalid="ignore")  # what overflows is refused
+def _volume(
+    fine: Candles, bars: "Integers", starts: "Integers"
+) -> "tuple[Floats | None, Floats | None]":
+    """Return volume and vwap (n_buckets,), None for what is not known."""
+    if fine.volume is None:
+        return None, None
+    volume = np.add.reduceat(fine.volume[bars], starts)
+    if fine.vwap is None:
+        return volume, None
     value = np.add.reduceat(fine.vwap[bars] * fine.volume[bars], starts)
     close = fine.close[bars][np.append(starts[1:], len(bars)) - 1]
-    return np.where(volume > 0, value / np.where(volume > 0, volume, 1.0), close)
+    return volume, np.where(volume > 0, value / np.where(volume > 0, volume, 1.0), close)

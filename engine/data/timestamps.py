@@ -284,15 +284,13 @@ def local_to_utc(local_ms: "Integers", timezone: str) -> "tuple[Integers, Boolea
     """Return UTC epoch ms (n,) of local wall times (n,), and which of them are impossible.
 
     A time that the clocks skip does not exist. One that they pass twice is resolved by the order
-    of the rows where both passes are there: the wall time falls back once between them. Where it
-    does not, nothing tells which pass it was.
+    of the rows where both passes are there: the wall time falls back once between them, or leaps
+    ahead once where the rows run from new to old. Else nothing tells which pass it was.
     """
     import pandas as pd  # noqa: PLC0415  # 0.4 s, and most data is UTC or has offsets
 
     place = zone(timezone)
-    newest_first = len(local_ms) > 1 and local_ms[0] > local_ms[-1]
-    wall_ms = local_ms[::-1] if newest_first else local_ms
-    wall = pd.DatetimeIndex(wall_ms.astype("M8[ms]"))
+    wall = pd.DatetimeIndex(local_ms.astype("M8[ms]"))
 
     def utc(*, first_pass: bool) -> Any:
         passes = np.full(len(wall), first_pass)
@@ -304,14 +302,33 @@ def local_to_utc(local_ms: "Integers", timezone: str) -> "tuple[Integers, Boolea
     repeated = np.flatnonzero((early != late) & ~impossible)
     second = np.zeros(len(wall), dtype=np.bool_)
     for group in np.split(repeated, np.flatnonzero(np.diff(repeated) > 1) + 1):
-        falls = np.flatnonzero(np.diff(wall_ms[group]) <= 0)
-        if len(falls) == 1:
-            second[group[falls[0] + 1 :]] = True
-        else:
+        order = _order(local_ms, group)
+        turns = np.flatnonzero(order * np.diff(local_ms[group]) <= 0)
+        if order == 0 or len(turns) != 1:
             impossible[group] = True
+        else:
+            after = turns[0] + 1
+            second[group[after:] if order > 0 else group[:after]] = True
     ts = np.where(impossible, 0, np.where(second, late, early).astype(np.int64))
-    order = slice(None, None, -1 if newest_first else 1)
-    return ts[order], impossible[order]
+    return ts, impossible
+
+
+def _order(local_ms: "Integers", group: "Integers") -> int:
+    """Return 1 where the rows around a group of them run from old to new, −1 from new to old.
+
+    0 where the row before and the one after do not say the same, as where files were joined.
+    """
+    if not len(group):
+        return 0
+    first, last = group[0], group[-1]
+    steps = {
+        int(np.sign(local_ms[b] - local_ms[a]))
+        for a, b in ((first - 1, first), (last, last + 1))
+        if a >= 0 and b < len(local_ms)
+    }
+    if not steps:  # the whole file is of that hour
+        return -1 if local_ms[0] > local_ms[-1] else 1
+    return steps.pop() if len(steps) == 1 else 0
 
 
 def check_date_format(date_format: str) -> None:

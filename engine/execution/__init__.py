@@ -2,7 +2,12 @@
 
 from engine.execution.loop import BarLoop, Markets, Shock, load_kernel
 from engine.execution.simulator import simulate
-from engine.execution.slippage import SlippageCoefficients, SlippageModel, slippage_models
+from engine.execution.slippage import (
+    SlippageCoefficients,
+    SlippageModel,
+    check_volume,
+    slippage_models,
+)
 
 __all__ = [
     "BarLoop",
@@ -10,6 +15,7 @@ __all__ = [
     "Shock",
     "SlippageCoefficients",
     "SlippageModel",
+    "check_volume",
     "load_kernel",
     "simulate",
     "slippage_models",

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from engine.config import ExecutionConfig
-from engine.errors import ConfigError, PluginError
+from engine.errors import PluginError
 from engine.execution import kernel as imported_kernel
-from engine.execution.slippage import SlippageCoefficients, SlippageModel, constant
+from engine.execution.slippage import SlippageCoefficients, SlippageModel, check_volume, constant
 from engine.kernels import View, in_guise, is_compiled, kernel_choice, view_for
 from engine.records import SERIES, CancelCheck, Candles, as_series, freeze
 
@@ -246,12 +246,7 @@ def _bring_near(columns: "list[Floats]", start: int, stop: int) -> None:
 def _coefficients(
     candles: Candles, model: SlippageModel, config: ExecutionConfig
 ) -> SlippageCoefficients:
-    if model.needs_volume and candles.volume is None:
-        message = (
-            f"needs volume, which {candles.symbol} {candles.timeframe} does not have; "
-            "take spread_pct or none"
-        )
-        raise ConfigError.of("execution.slippage_model", message)
+    check_volume(model, candles)
     given: object = model.coefficients(candles)
     what = f"the slippage model {config.slippage_model.name if config.slippage_model else ''}"
     if not isinstance(given, SlippageCoefficients):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from pydantic import Field
 
+from engine.errors import ConfigError
 from engine.records import Candles
 from engine.registry import Params, Registry
 
@@ -35,6 +36,16 @@ class SlippageModel(Protocol):
 
 
 slippage_models: Registry[SlippageModel] = Registry("slippage model")
+
+
+def check_volume(model: SlippageModel | None, candles: Candles) -> None:
+    """Raise a ConfigError where a model needs volume that the candles do not have."""
+    if model is not None and model.needs_volume and candles.volume is None:
+        message = (
+            f"needs volume, which {candles.symbol} {candles.timeframe} does not have; "
+            "take spread_pct or none"
+        )
+        raise ConfigError.of("execution.slippage_model", message)
 
 
 def constant(value: float, n_bars: int) -> "Floats":

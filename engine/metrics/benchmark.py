@@ -22,8 +22,8 @@ def buy_and_hold(
     Raises
         DataError where the equity leaves the range of finite numbers.
     """
-    equity = initial * close
-    equity /= close[0]
+    equity = close / close[0]  # first, so that nothing is gained where the price stays
+    equity *= initial
     refuse_overflow("benchmark", equity)
     final = float(equity[-1])
     stats = return_statistics(per_bar_returns(equity, initial), rf, kernel)

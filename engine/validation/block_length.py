@@ -13,6 +13,8 @@ from engine.records import CancelCheck
 if TYPE_CHECKING:
     from engine.records import Floats
 
+HUGE = 1e100
+
 
 @dataclass(frozen=True)
 class BlockLengths:
@@ -31,6 +33,8 @@ def optimal_block_lengths(x: "Floats", check_cancelled: CancelCheck = lambda: No
     n = len(x)
     if n < 3 or x.max() == x.min():
         return BlockLengths(1.0, 1.0)
+    if (largest := float(abs(x).max())) > HUGE:  # whose squares are no numbers
+        x = np.ldexp(x, -math.frexp(largest)[1])  # the lengths are the same at any scale
     centred = x - x.mean()
 
     @functools.cache

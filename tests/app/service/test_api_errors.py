@@ -57,6 +57,7 @@ OF_OTHER_PARTS = {"PRESET_NOT_FOUND", "DATASET_IN_USE"}
 CODES_OF_RUNS = {
     "INVALID_DATA", "LOOKAHEAD", "DATA_CHANGED", "CODE_CHANGED", "INTERRUPTED", "STORAGE_FULL",
     "CLUSTER_UNAVAILABLE", "INTERNAL_ERROR",
+    "LIMIT_EXCEEDED",  # the server was started again with a lower limit
     "PLUGIN_FAILED",  # the user's own code, which they can mend; an INTERNAL_ERROR is ours
 }  # fmt: skip
 # They bring their code along.

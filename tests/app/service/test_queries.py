@@ -27,6 +27,10 @@ def faults(answer: Any) -> dict[str, str]:
         ("/health?foo=1&bar=2", {"foo", "bar"}),
         ("/candles?symbol=%00&timeframe=x&provider=y&limit=0", {"symbol", "timeframe", "provider", "limit"}),
         ("/candles?limit=x", {"limit", "symbol"}),
+        ("/candles?nope=1", {"nope", "symbol"}),
+        ("/candles?symbol=SPX&provider=sample&start=foo&nope=1", {"start", "nope"}),
+        ("/candles?symbol=SPX&limit=0&timeframe=9d&start=foo&end=2010&zz=1", {"limit", "timeframe", "start", "zz"}),
+        ("/features?symbol=SPX&provider=sample&indicators=", {"indicators"}),
         ("/candles?symbol=A&symbol=B&limit=0", {"symbol", "limit"}),
         ("/candles?symbol=SPX&provider=%FF&start=soon", {"provider", "start"}),
         ("/features?symbol=SPX&provider=sample&limit=0&indicators=[&end=x", {"limit", "indicators", "end"}),
@@ -58,6 +62,8 @@ def test_every_fault_of_an_import(server: Server, candles: Path) -> None:
         assert found["decimal"] == "should be '.' or ','"
         twice = faults(server.call("PUT", f"{path}&tz=UTC", body, {"Content-Type": "text/csv"}))
         assert (twice.keys(), twice["tz"]) == (found.keys(), "is given more than once")
+        more = faults(server.call("PUT", f"{path}&zz=1", body, {"Content-Type": "text/csv"}))
+        assert more == found | {"zz": "unknown parameter"}
         answer = server.call("PUT", f"/datasets/con/1d?{said}", body, {"Content-Type": "text/csv"})
         assert answer.code == "DATASET_NOT_FOUND"
 

@@ -104,3 +104,13 @@ def test_days_from_hours_of_another_zone() -> None:
     assert days.timezone == "UTC"
     assert not gap_flags(days, "XNYS").any()
     assert resample(zoned, "1h", "XNYS").candles.timezone == "America/New_York"
+
+
+@pytest.mark.parametrize(("volume", "price"), [(1e308, 1.0), (1e300, 1e10)])
+def test_volume_beyond_all_numbers(volume: float, price: float) -> None:
+    """Volumes whose sum, or whose sum with the price, is no number are refused by name."""
+    fine = dataset([at("2024-01-01") + i * HOUR for i in range(24)], "1h")
+    candles = dataclasses.replace(fine.candles, volume=np.full(24, volume), vwap=np.full(24, price))
+    said = "X 1h: the (volume|vwap) of a bar of 1d overflows"
+    with pytest.raises(DataError, match=said):
+        resample(dataclasses.replace(fine, candles=candles), "1d", None)

@@ -82,6 +82,44 @@ def test_repeated_hour(
     assert dataset.candles.volume.tolist() == rows
 
 
+@pytest.mark.parametrize("newest_first", [False, True])
+def test_repeated_hours_of_joined_files(read: Read, *, newest_first: bool) -> None:
+    """Each repeated hour is resolved by the rows around it, in whatever order the files stand."""
+
+    def hours(year: int) -> list[datetime]:
+        start = datetime(year, 10, 30, tzinfo=ZoneInfo("UTC"))
+        made = [start + timedelta(hours=i) for i in range(240)]
+        return made[::-1] if newest_first else made
+
+    for joined in (hours(2020) + hours(2021), hours(2021) + hours(2020)):
+        local = [f"{hour.astimezone(ZoneInfo(NEW_YORK)):%Y-%m-%d %H:%M}" for hour in joined]
+        candles = read(_file(local), timeframe="1h", timezone=NEW_YORK).candles
+        assert candles.volume is not None
+        rows = {
+            row: ts for ts, row in zip(candles.ts.tolist(), candles.volume.tolist(), strict=True)
+        }
+        want = [int(hour.timestamp()) * 1000 for hour in joined]
+        assert [rows[row] for row in range(1, len(joined) + 1)] == want
+
+
+def test_repeated_hour_where_files_meet(read: Read) -> None:
+    """Where the rows before and after do not agree on an order, nothing tells which pass it was."""
+    times = ["2022-01-03 00:00", "2022-01-03 01:00"]
+    times += ["2021-11-07 01:00", "2021-11-07 01:00", "2021-11-07 02:00"]
+    with pytest.raises(StudioError, match=r"could be .* \(2 rows, first 3 and 4\)|2 rows"):
+        read(_file(times), timeframe="1h", timezone=NEW_YORK)
+
+
+def test_file_of_a_repeated_hour(read: Read) -> None:
+    """A file of nothing but that hour is in the order of its first and last row."""
+    times = ["2021-11-07 01:00", "2021-11-07 01:30", "2021-11-07 01:00", "2021-11-07 01:30"]
+    for given, rows in ((times, [1, 2, 3, 4]), (times[::-1], [4, 3, 2, 1])):
+        dataset = read(_file(given), timeframe="30m", timezone=NEW_YORK)
+        assert _utc_hours(dataset) == ["07T05:00", "07T05:30", "07T06:00", "07T06:30"]
+        assert dataset.candles.volume is not None
+        assert dataset.candles.volume.tolist() == rows
+
+
 @pytest.mark.parametrize(
     "times",
     [

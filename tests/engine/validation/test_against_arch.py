@@ -83,6 +83,12 @@ def test_block_lengths(name: str) -> None:
         assert getattr(ours, scheme) == pytest.approx(expected, rel=1e-9)
 
 
+def test_block_lengths_at_any_scale() -> None:
+    """Returns whose squares are beyond all numbers have the lengths of smaller ones."""
+    x = np.random.default_rng(3).standard_normal(300).cumsum()
+    assert optimal_block_lengths(x * 2.0**1000) == optimal_block_lengths(x)
+
+
 def test_the_series_reach_both_ends_and_what_lies_between() -> None:
     """Among the series are lengths of 1, the longest that is allowed, and some between."""
     lengths = {name: optimal_block_lengths(np.array(x)).stationary for name, x in SERIES.items()}
