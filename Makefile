@@ -50,7 +50,7 @@ test-bundle: system $(VENV)/.ready-to-test $(if $(BUNDLE),,bundle)
 	$(PY) -m pytest packaging/smoke $(if $(BUNDLE),--bundle $(BUNDLE))
 
 clean:
-	rm -rf $(VENV) build dist studio.egg-info studio-runs coverage.xml .coverage .coverage.* .hypothesis
+	rm -rf $(VENV) build dist studio.egg-info coverage.xml .coverage .coverage.* .hypothesis
 	rm -rf .mypy_cache .pytest_cache .ruff_cache engine/*/*kernel.*.so engine/*/*kernel.*.pyd
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

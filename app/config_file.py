@@ -7,13 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from app.strict_json import parse_json
+from engine.config import RiskComponent, StrategyComponent
 from engine.errors import ConfigError
+from engine.wording import size_in_words
 
 MAX_BYTES = 256 * 1024
 # Where a component stands, with the one that is meant where none is named.
-COMPONENTS = {
-    "strategy": "dual_sma",
-    "risk": "fixed_fraction",
+COMPONENTS: dict[str, str | None] = {
+    "strategy": StrategyComponent.model_fields["name"].default,
+    "risk": RiskComponent.model_fields["name"].default,
     "execution.slippage_model": None,
 }
 
@@ -37,7 +39,9 @@ def read_config(path: Path) -> dict[str, Any]:
         reason = (fault.strerror or "it cannot be read").lower()
         raise ConfigError.of("", f"the configuration {path} cannot be read: {reason}") from None
     if len(content) > MAX_BYTES:
-        raise ConfigError.of("", f"the configuration {path} is larger than 256 KiB")
+        raise ConfigError.of(
+            "", f"the configuration {path} is larger than {size_in_words(MAX_BYTES)}"
+        )
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:

@@ -86,7 +86,9 @@ class RunJob:
         """Run to artifacts; return what stores that the run has completed."""
         claimed = self._claimed
         if claimed.code_version != code_version():
-            message = f"the run was asked of {claimed.code_version}, this is {code_version()}"
+            message = (
+                f"the program has changed: asked of {claimed.code_version}, now {code_version()}"
+            )
             raise ChangedError("CODE_CHANGED", message)
         config = json.loads(claimed.config_text)
         prepared = self._prepare(config, observer=self, cancelled=self._cancelled)

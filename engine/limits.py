@@ -1,4 +1,7 @@
-"""Limits: how much one run may ask for, and a file of candles may hold."""
+"""Limits: how much one run may ask for, and a file of candles may hold.
+
+What is beyond one is refused by the name of the setting that raises it.
+"""
 
 from dataclasses import dataclass
 

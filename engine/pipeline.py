@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Protocol, Self
+from typing import Any, Protocol
 
 from engine.artifacts import publish
 from engine.caches import Caches
@@ -69,12 +69,6 @@ class Observer(Protocol):
 
 class Silent:
     """An observer that ignores everything."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
 
     def stage(self, name: str) -> None:
         """Ignore it."""

@@ -285,9 +285,11 @@ def _limit_faults(
     n_indicators: int, replicates: Mapping[str, Any], limits: Limits
 ) -> Iterator[Fault]:
     if n_indicators > limits.max_indicators:
-        message = f"{n_indicators} are more than the limit of {limits.max_indicators}"
+        message = (
+            f"{n_indicators} are more than the limit of {limits.max_indicators} (max_indicators)"
+        )
         yield Fault("indicators", message)
     for name, n in replicates.items():
         if isinstance(n, int) and n > limits.max_replicates:
-            message = f"{n:,} is more than the limit of {limits.max_replicates:,}"
+            message = f"{n:,} is more than the limit of {limits.max_replicates:,} (max_replicates)"
             yield Fault(f"validation.{name}.n", message)

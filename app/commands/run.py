@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Mapping
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,7 +67,7 @@ def run_command(request: RunRequest) -> None:
     raw = _raw_config(request, options)
     shows_progress = sys.stderr.isatty() and not request.as_json
     progress = RunProgress() if shows_progress else None
-    with progress or Silent() as observer, closing(mapper_for(settings)) as mapper:
+    with progress or nullcontext(Silent()) as observer, closing(mapper_for(settings)) as mapper:
         prepared = prepare(
             raw,
             RunContext(

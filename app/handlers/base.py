@@ -155,7 +155,9 @@ class Handler(tornado.web.RequestHandler):
         return self.services.max_body
 
     def _too_large(self) -> ApiError:
-        return ApiError("PAYLOAD_TOO_LARGE", f"at most {size_in_words(self.max_bytes())}")
+        return ApiError(
+            "PAYLOAD_TOO_LARGE", f"the body has more than {size_in_words(self.max_bytes())}"
+        )
 
     def _refuse(self, refusal: ApiError) -> None:
         """Let the answer be this refusal, when the rest of the body has gone by."""

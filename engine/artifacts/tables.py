@@ -113,7 +113,7 @@ def read_parquet(file: IO[bytes], names: Iterable[str]) -> dict[str, Any]:
     """
     try:
         with pq.ParquetFile(file) as source:
-            table = source.read(columns=list(names))
+            table = source.read(columns=list(names), use_threads=False)
             return {name: _as_array(table.column(name)) for name in names}
     except (pa.ArrowException, KeyError):
         message = "a table of the run cannot be read: it is damaged"

@@ -37,7 +37,7 @@ def csv_pieces(table: Path | IO[bytes]) -> Generator[bytes]:
     with _opened(table) as source:
         yield ",".join(map(_heading, source.schema_arrow.names)).encode() + b"\n"
         options = pa_csv.WriteOptions(include_header=False)
-        for batch in source.iter_batches(batch_size=CHUNK_ROWS):
+        for batch in source.iter_batches(batch_size=CHUNK_ROWS, use_threads=False):
             sink = pa.BufferOutputStream()
             pa_csv.write_csv(_guarded(batch), sink, options)
             yield sink.getvalue().to_pybytes()
@@ -53,7 +53,9 @@ def json_pieces(table: Path | IO[bytes]) -> Generator[bytes]:
         for i, name in enumerate(source.schema_arrow.names):
             yield ("," if i else "{").encode() + json.dumps(name).encode() + b":["
             first = True
-            for batch in source.iter_batches(batch_size=CHUNK_ROWS, columns=[name]):
+            for batch in source.iter_batches(
+                batch_size=CHUNK_ROWS, columns=[name], use_threads=False
+            ):
                 values = batch.column(0).to_pylist()
                 text = json.dumps(values, allow_nan=False, separators=(",", ":"))[1:-1]
                 yield (text if first else "," + text).encode()

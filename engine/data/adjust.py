@@ -42,7 +42,7 @@ def adjusted(dataset: Dataset) -> Dataset:
 def adjustment_jumps(dataset: Dataset) -> "Integers":
     """Return the bars before which adj_close / close jumps by over 10 %: a split, most likely.
 
-    None where there is no adjusted close; a bar without a usable one is no jump.
+    Empty where there is no adjusted close; a bar without a usable one is no jump.
     """
     if dataset.adj_close is None:
         return np.zeros(0, dtype=np.int64)

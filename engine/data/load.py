@@ -55,7 +55,7 @@ def load(
 
 def _check_length(n_bars: int, limits: Limits) -> None:
     if n_bars > limits.max_bars:
-        message = f"{n_bars:,} bars are more than the limit of {limits.max_bars:,}"
+        message = f"{n_bars:,} bars are more than the limit of {limits.max_bars:,} (max_bars)"
         raise LimitError([Fault("start", message)])
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from engine.records import Booleans, Floats, Integers
 
 SHOWN_ROWS = 5
+KNOWN = f"{', '.join(list(TIMEFRAME_MS)[:-1])} or {list(TIMEFRAME_MS)[-1]}"
 NOTHING_LEFT = "no row is left after the bad ones are dropped"
 RULES = {
     "ragged_row": "a wrong number of cells",
@@ -213,14 +214,14 @@ def _timeframe(name: str, ts: "Integers", asked: str | None) -> str:
     """Return the timeframe, which the (lower) median step between bars has to equal."""
     if len(ts) < 2:
         if asked is None:
-            raise DataError(f"{name}: one bar does not tell its timeframe; give it")
+            raise DataError(f"{name}: one bar does not tell its timeframe; give it: {KNOWN}")
         return asked
     step = median_step(ts)
     told = next((title for title, length in TIMEFRAME_MS.items() if length == step), None)
     if asked is None and told is not None:
         return told
     if asked is None:
-        raise DataError(f"{name}: bars are {_span(step)} apart, which is no known timeframe")
+        raise DataError(f"{name}: bars are {_span(step)} apart, which is none of {KNOWN}")
     if told != asked:
         raise DataError(f"{name}: bars are {_span(step)} apart, which does not fit {asked}")
     return asked

@@ -65,7 +65,7 @@ providers: Registry[Provider] = Registry("provider")
 
 @dataclass(frozen=True)
 class FileProvider:
-    """The candles of one CSV file, whatever the configuration's provider."""
+    """The candles of one file, whatever the configuration's provider."""
 
     path: Path
     options: ReadOptions = field(default_factory=ReadOptions)

@@ -172,7 +172,8 @@ class _Rows:
         self._ragged += [self._n_rows + number for number in ragged]
         self._n_rows += n_rows
         if self._n_rows > self._limits.max_rows:
-            raise DataError(f"{self._name} has more than {counted(self._limits.max_rows, 'row')}")
+            most = counted(self._limits.max_rows, "row")
+            raise DataError(f"{self._name} has more than {most} (max_import_rows)")
         for title in columns.keys() & self._times:
             self._times[title].append(columns.pop(title))
         self._numbers.add(columns)

@@ -51,7 +51,8 @@ def read_parquet(
         for batch in _batches(file, footer, paths):
             n_rows += batch.num_rows
             if n_rows > limits.max_rows:
-                raise DataError(f"{name} has more than {counted(limits.max_rows, 'row')}")
+                most = counted(limits.max_rows, "row")
+                raise DataError(f"{name} has more than {most} (max_import_rows)")
             for title, path in paths.items():
                 cells = batch.column(batch.schema.get_field_index(path))
                 if title in numbers:
@@ -96,7 +97,7 @@ def _checked_paths(
     metadata, schema = footer.metadata, footer.schema_arrow
     if metadata.num_rows > limits.max_rows:
         most = counted(limits.max_rows, "row")
-        raise DataError(f"{name} has more than {most}: {metadata.num_rows:,}")
+        raise DataError(f"{name} has {metadata.num_rows:,}, more than {most} (max_import_rows)")
     if metadata.num_columns > limits.max_columns:
         raise DataError(
             f"{name} has more than {limits.max_columns} columns: {metadata.num_columns:,}"

@@ -109,7 +109,7 @@ def _read(path: Path, *, with_bars: bool) -> tuple[dict[str, Any], list[Any]]:
         text = (table.metadata.metadata or {}).get(METADATA)
         metadata = json.loads(text) if text is not None else None
         if with_bars:
-            batches = list(table.iter_batches(batch_size=1 << 20))
+            batches = list(table.iter_batches(batch_size=1 << 20, use_threads=False))
     if (
         not isinstance(metadata, dict)
         or metadata.get("version") != VERSION

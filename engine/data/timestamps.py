@@ -34,13 +34,13 @@ MONTH, NO_MONTH = r"(?:0?\d|1[0-2])", r"(?:1[3-9]|[2-9]\d)"
 DAY_FIRST, DAY_SECOND = rf"^{NO_MONTH}[-/.]{MONTH}[-/.]", rf"^{MONTH}[-/.]{NO_MONTH}[-/.]"
 # Below 9e18, so that each fits int64. One of fewer than nine digits is near 1970, or no time.
 WHOLE = r"^(?P<whole>-?(?:\d{1,18}|[1-8]\d{18}))(?:\.0*)?$"
-EPOCH = WHOLE.replace("1,18", "9,18")
+EPOCH_NUMBER = WHOLE.replace("1,18", "9,18")
 NINE_DIGITS = 10**8
 # s, ms, µs and ns: the size that an epoch stays below, and what makes it ms. 1e11 s is the year
 # 5138, 1e11 ms is 1973.
 EPOCH_UNITS = ((10**11, 1000, 1), (10**14, 1, 1), (10**17, 1, 1000), (10**19, 1, 1_000_000))
 DAILY_SECONDS = (86_400, 604_800)
-LAYOUTS = (YEAR_FIRST, YEAR_LAST, COMPACT, EPOCH)
+LAYOUTS = (YEAR_FIRST, YEAR_LAST, COMPACT, EPOCH_NUMBER)
 PIECE_ROWS = 65_536
 
 
@@ -85,7 +85,7 @@ def parse_times(
     if date_format is not None:
         return _parse_with_format(pc.utf8_trim_whitespace(times), timezone, date_format)
     layout, read = _layout_of_most(times)
-    if layout == EPOCH:
+    if layout == EPOCH_NUMBER:
         return _from_epochs(times)
     month_first = layout == YEAR_LAST and _month_first(times, read)
     parts = [
@@ -126,7 +126,7 @@ def _layout_of_most(times: pa.Array) -> "tuple[str, Booleans]":
     if not read.all():
         values, numbers = _whole(times)
         if numbers.sum() > read.sum() and median_step(values[numbers]) in DAILY_SECONDS:
-            best, read = EPOCH, numbers
+            best, read = EPOCH_NUMBER, numbers
     if not best:
         shown = next((value.as_py() for value in times if value.is_valid), "").strip()
         why = ""

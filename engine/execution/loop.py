@@ -262,8 +262,8 @@ def _coefficients(
     return SlippageCoefficients(*checked)
 
 
-def _terms(loop: ModuleType, config: ExecutionConfig) -> Any:
-    terms = loop.Terms()
+def _terms(kernel: ModuleType, config: ExecutionConfig) -> Any:
+    terms = kernel.Terms()
     for name in TERMS:
         setattr(terms, name, getattr(config, name))
     terms.carry_zero_volume = config.zero_volume == "carry"
@@ -272,12 +272,12 @@ def _terms(loop: ModuleType, config: ExecutionConfig) -> Any:
 
 
 class _Tape:
-    """Room for the fills of one chunk, used again for the next, and the loop's writer into it."""
+    """Room for the fills of one chunk, used again for the next, and the kernel's writer into it."""
 
-    def __init__(self, loop: ModuleType, view: View) -> None:
+    def __init__(self, kernel: ModuleType, view: View) -> None:
         self._view = view
         self._columns: dict[str, Any] = {}
-        self._writer = loop.Tape()
+        self._writer = kernel.Tape()
 
     def writer(self, capacity: int) -> Any:
         """Return the empty writer, with room for ``capacity`` fills."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from engine.records import CancelCheck
+from engine.records import CancelCheck, never_cancelled
 
 if TYPE_CHECKING:
     from engine.records import Floats
@@ -24,7 +24,9 @@ class BlockLengths:
     circular: float
 
 
-def optimal_block_lengths(x: "Floats", check_cancelled: CancelCheck = lambda: None) -> BlockLengths:
+def optimal_block_lengths(
+    x: "Floats", check_cancelled: CancelCheck = never_cancelled
+) -> BlockLengths:
     """Return the lengths that minimise the error of the variance of the mean of ``x`` (n,).
 
     Clamped to 1 … ⌈min(3√n, n/3)⌉; 1 for a constant series.

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 from engine.code import code_version
 from engine.errors import ClusterError, PluginError, StudioError
 from engine.identity import environment
-from engine.records import CancelCheck
+from engine.records import CancelCheck, never_cancelled
 from engine.validation.replicates import POLL_S, Report, assembled, portions
 from engine.validation.test import Task
 
@@ -112,7 +112,7 @@ def _run_portion(
     preparation, task = pickled
     with _worker.ready(preparation) as first:
         try:
-            return _task(task).run(range(start, stop), lambda: None)
+            return _task(task).run(range(start, stop), never_cancelled)
         except StudioError:
             raise
         except (Exception, SystemExit) as fault:

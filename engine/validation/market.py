@@ -14,7 +14,7 @@ from engine.config import TIMEFRAME_MS
 from engine.data import sessions_for
 from engine.execution import Markets
 from engine.kernels import in_guise, is_compiled, kernel_choice, view_for
-from engine.records import SERIES, CancelCheck, Candles
+from engine.records import SERIES, CancelCheck, Candles, never_cancelled
 from engine.validation import kernel as imported_kernel
 from engine.validation.replicates import portions
 
@@ -63,7 +63,7 @@ class Market:
         to right; high and low are clamped to contain open and close, whose last bits are rounded.
         """
         room = PermutedMarkets(self, len(gap_orders), kernel_choice())
-        room.rebuild((gap_orders, bar_orders), len(gap_orders), lambda: None)
+        room.rebuild((gap_orders, bar_orders), len(gap_orders), never_cancelled)
         return list(room.markets.rows)
 
     def prices(self, rows: int) -> "dict[str, Floats]":

@@ -279,7 +279,7 @@ def test_limits_are_asked_before_anything_is_built() -> None:
     """Of far too many indicators the limit is told, not each that is there twice."""
     with pytest.raises(LimitError) as caught:
         make_plan({"symbol": "SPX", "indicators": [{"name": "sma"}] * 5_000})
-    assert str(caught.value) == "indicators: 5000 are more than the limit of 64"
+    assert str(caught.value) == "indicators: 5000 are more than the limit of 64 (max_indicators)"
 
 
 def test_checked_configuration_cannot_be_changed() -> None:

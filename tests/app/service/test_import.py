@@ -178,7 +178,8 @@ def test_names_that_differ_in_case(server: Server, candles: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("most", "words"), [(1024, "at most 1 KiB"), (1500, "at most 1,500 bytes")]
+    ("most", "words"),
+    [(1024, "the body has more than 1 KiB"), (1500, "the body has more than 1,500 bytes")],
 )
 def test_how_large_a_file_may_be(serve: Serve, candles: Path, most: int, words: str) -> None:
     """A file that is too large is told how large it may be, in the units of the settings."""

@@ -101,7 +101,7 @@ def test_parquet_with_countless_structures(refused: Refused) -> None:
 
 def test_parquet_beyond_the_bounds(refused: Refused) -> None:
     """Rows and columns are counted in the footer, before any of them is read."""
-    assert "has more than 3 rows: 4" in refused(GOOD_PARQUET, max_rows=3)
+    assert "has 4, more than 3 rows (max_import_rows)" in refused(GOOD_PARQUET, max_rows=3)
     wide = parquet_of({"time": DAYS, **PRICES, **{f"c{i}": DAYS for i in range(60)}})
     assert "has more than 64 columns: 65" in refused(wide)
 
