@@ -119,7 +119,10 @@ def test_one_bar_tells_no_timeframe(studio: Studio, candles: Path) -> None:
     lines = plain.read_text(encoding="utf-8").splitlines()
     plain.write_text("\n".join(lines[:2]), encoding="utf-8")
     ended = studio("run", "--candles", plain)
-    assert (ended.code, "one bar does not tell its timeframe; give it: 1m, " in ended.err) == (3, True)
+    assert (ended.code, "one bar does not tell its timeframe; give it: 1m, " in ended.err) == (
+        3,
+        True,
+    )
     assert studio("run", "--candles", plain, "--no-plot", "--set", "timeframe=1d").code == 0
 
 

@@ -85,7 +85,10 @@ def test_presets_keep_to_the_settings(
     """A preset that asks for more than the settings allow is refused without a server too."""
     monkeypatch.setenv("STUDIO_MAX_INDICATORS", "0")
     ended = studio("presets", "import", preset(tmp_path, {"indicators": [{"name": "sma"}]}))
-    assert (ended.code, ended.err) == (2, "studio: indicators: 1 are more than the limit of 0 (max_indicators)\n")
+    assert (ended.code, ended.err) == (
+        2,
+        "studio: indicators: 1 are more than the limit of 0 (max_indicators)\n",
+    )
 
 
 def test_presets_through_a_server(server: Server, studio: Studio, tmp_path: Path) -> None:
