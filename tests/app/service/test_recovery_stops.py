@@ -191,3 +191,16 @@ def test_another_version_of_the_program(spawn: Start) -> None:
     change(first.data_dir, "UPDATE runs SET code_version = '0.0.1'")
     second = spawn()
     assert_failed(second, run_id, "CODE_CHANGED")
+
+
+def test_a_limit_that_is_lowered(spawn: Start) -> None:
+    """A run that is now beyond the settings says so by the name of the limit."""
+    first = spawn("--workers", "1")
+    run_id = queued_behind(first, FAST)
+    assert first.end() == 0
+    settings = first.data_dir / "settings.toml"
+    settings.write_text("max_bars = 100\n", encoding="utf-8")
+    settings.chmod(0o600)
+    second = spawn()
+    assert_failed(second, run_id, "LIMIT_EXCEEDED")
+    assert "(max_bars)" in second.wait_for(run_id)["error"]["message"]
