@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from app import chart_data
+from app.belief import told, verdict
 from app.catalog import whole_catalog
 from app.datasets import (
     ImportFile,
@@ -25,6 +26,7 @@ from app.datasets import (
 from app.executor import Surroundings
 from app.replicates import mapper_for
 from app.report import make_report
+from app.report_files import MALFORMED, NOT_OURS, read_validation
 from app.run_job import RunJob
 from app.run_records import RUN_ID, figures
 from app.settings import Settings
@@ -175,6 +177,19 @@ class Backtests:
     def report(self, folder: Path, manifest_hash: str) -> bytes:
         """Return the HTML report of a run; as ``make_report``."""
         return make_report(folder, manifest_hash)[1]
+
+    def belief(self, folder: Path, manifest_hash: str) -> dict[str, Any]:
+        """Return ``{verdict, said}`` of a run: what its tests found, in words.
+
+        Raises
+            VerificationError as ``make_report``.
+        """
+        found = read_validation(folder, manifest_hash)
+        try:
+            said = [each._asdict() for each in told(found)]
+            return {"verdict": verdict(found), "said": said}
+        except MALFORMED as fault:
+            raise VerificationError(NOT_OURS) from fault
 
     def close(self) -> None:
         """Give up the threads, or leave the cluster."""

@@ -1,22 +1,22 @@
 """``/runs/{id}/belief``: what the validation tests of a run say, in words."""
 
-from app.belief import told, verdict
 from app.handlers.artifacts import ArtifactHandler
-from app.report_files import MALFORMED, NOT_OURS, read_validation
 from engine.errors import VerificationError
 
 
 class Belief(ArtifactHandler):
     """The verdict, and a sentence or two on each test."""
 
-    def get(self, run_id: str) -> None:
+    async def get(self, run_id: str) -> None:
         """Send them, or that the client has them."""
         folder, run = self.services.runs.directory(run_id)
         raw, _ = self.manifest(run_id)
+        manifest_hash = run["manifest_hash"]
         try:
-            found = read_validation(folder, run["manifest_hash"])
-            said = [each._asdict() for each in told(found)]
-            answer = {"verdict": verdict(found), "said": said}
-        except MALFORMED as fault:
-            raise VerificationError(NOT_OURS) from fault
+            answer = await self.services.engine.ask(
+                lambda backtests: backtests.belief(folder, manifest_hash)
+            )
+        except VerificationError:
+            self.services.runs.directory(run_id)  # where it has just been removed, that is why
+            raise
         self.answer_unless_known(answer, self.etag_of_words(raw))

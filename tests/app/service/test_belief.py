@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from app import backtests
 from app.belief import told, verdict
+from app.report_files import read_validation
 from engine.artifacts.manifest import MANIFEST
 
 Server = Any
@@ -81,3 +83,26 @@ def test_files_that_do_not_verify(server: Server, change: Callable[[Path], None]
     answer = server.get(f"/runs/{run_id}/belief")
     assert (answer.status, answer.code) == (500, "INTERNAL_ERROR")
     assert "incident" in answer.json["error"]["details"]
+
+
+def test_what_no_run_writes(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A document that lacks what the words are made of is damage, not a fault of the server's."""
+    run_id = server.completed()["run_id"]
+    monkeypatch.setattr(backtests, "read_validation", lambda *_: {"permutation": {}})
+    answer = server.get(f"/runs/{run_id}/belief")
+    assert (answer.status, answer.code) == (500, "INTERNAL_ERROR")
+    logged = (Path(server.data_dir) / "logs/studio.log").read_text(encoding="utf-8")
+    assert "not what this version writes" in logged
+
+
+def test_a_run_that_is_removed_meanwhile(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the run goes while it is being read there is none, and nothing went wrong."""
+    run_id = server.completed()["run_id"]
+
+    def late(folder: Path, manifest_hash: str) -> Any:
+        assert server.call("DELETE", f"/runs/{run_id}").status == 204
+        return read_validation(folder, manifest_hash)
+
+    monkeypatch.setattr(backtests, "read_validation", late)
+    answer = server.get(f"/runs/{run_id}/belief")
+    assert (answer.status, answer.code) == (404, "RUN_NOT_FOUND")
