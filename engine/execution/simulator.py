@@ -48,10 +48,11 @@ def simulate(
 
     account = loop.run(candles, weights, (*written.values(), borrow), after_chunk)  # type: ignore[arg-type]  # three names
     if not np.isfinite(written["equity"]).all():  # which it is only where the others are
-        _refuse_overflow(written)
+        _refuse_overflow("bar", written)
     fills = _fills(taken, candles)
     trades = round_trips(fills, candles, borrow, loop.choice)
-    _refuse_overflow({name: getattr(trades, name) for name in ("pnl", "return_", "mae", "mfe")})
+    told = {name: getattr(trades, name) for name in ("pnl", "return_", "mae", "mfe")}
+    _refuse_overflow("trade", told)
     return Execution(
         curve=EquityCurve(**written),
         fills=fills,
@@ -78,14 +79,17 @@ def _joined(parts: list[Any]) -> Any:
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
-def _refuse_overflow(written: "dict[str, Floats]") -> None:
-    """Refuse infinities, and NaN where it is not a trade's undefined return."""
+def _refuse_overflow(what: str, written: "dict[str, Floats]") -> None:
+    """Refuse infinities, and NaN where it is not a trade's undefined return.
+
+    ``what`` has a value each, a bar or a trade.
+    """
     for name, values in written.items():
         good = ~np.isinf(values) if name == "return_" else np.isfinite(values)
         if not good.all():
             message = (
-                f"{name.rstrip('_')} number {int(np.argmin(good))} is no longer a finite number: "
-                "the prices move too far for this size"
+                f"the {name.rstrip('_')} is no longer a finite number at {what} "
+                f"{int(np.argmin(good))}: the prices move too far for this size"
             )
             raise DataError(message)
 
