@@ -6,6 +6,7 @@ or with the first request that needs it.
 
 import asyncio
 import contextlib
+import errno
 import functools
 import importlib
 import ipaddress
@@ -63,8 +64,8 @@ JOBS_STOP_S, REQUESTS_STOP_S = 1.5, 0.2
 WINSOCK = {
     10013: "permission denied",
     10048: "address already in use",
-    10049: "cannot assign requested address",
 }
+NOT_OURS = {errno.EADDRNOTAVAIL, 10049}
 log = logging.getLogger("studio.server")
 
 
@@ -358,6 +359,8 @@ def _port_error(host: str, port: int, fault: Exception) -> PortError:
     if isinstance(fault, socket.gaierror | UnicodeError):
         return PortError(f"The host {host} is not known on this machine.")
     code = getattr(fault, "errno", None)
+    if code in NOT_OURS:
+        return PortError(f"The host {host} is no address of this machine.")
     words = WINSOCK.get(code) or os.strerror(code).lower() if code else None
     reason = words or "the address cannot be used"
     return PortError(f"Port {port} cannot be used: {reason}. Choose another with --port, or 0.")

@@ -71,7 +71,6 @@ def test_the_port_is_ours_alone(
     [
         (10013, "permission denied"),
         (10048, "address already in use"),
-        (10049, "cannot assign requested address"),
         (errno.EADDRINUSE, "address already in use"),
         (None, "the address cannot be used"),
     ],
@@ -80,6 +79,13 @@ def test_why_a_port_cannot_be_used(code: int | None, words: str) -> None:
     """The reason is said in the same words, by whichever number a system has for it."""
     fault = server._port_error("127.0.0.1", 80, OSError(code, "something in French"))
     assert str(fault) == f"Port 80 cannot be used: {words}. Choose another with --port, or 0."
+
+
+@pytest.mark.parametrize("code", [10049, errno.EADDRNOTAVAIL])
+def test_an_address_of_another_machine(code: int) -> None:
+    """It is the host that cannot be used, whatever the port."""
+    fault = server._port_error("203.0.113.7", 0, OSError(code, "something in French"))
+    assert str(fault) == "The host 203.0.113.7 is no address of this machine."
 
 
 @pytest.mark.usefixtures("windows")
