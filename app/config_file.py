@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from app.strict_json import parse_json
-from engine.config import RiskComponent, StrategyComponent
 from engine.errors import ConfigError
 from engine.wording import size_in_words
 
 MAX_BYTES = 256 * 1024
-# Where a component stands, with the one that is meant where none is named.
+# Where a component stands, with the one that is meant where none is named: as `engine.plan` has it,
+# which a server that starts cannot wait for.
 COMPONENTS: dict[str, str | None] = {
-    "strategy": StrategyComponent.model_fields["name"].default,
-    "risk": RiskComponent.model_fields["name"].default,
+    "strategy": "dual_sma",
+    "risk": "fixed_fraction",
     "execution.slippage_model": None,
 }
 
