@@ -5,9 +5,9 @@ import contextlib
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tornado.iostream import StreamClosedError
 
@@ -17,6 +17,12 @@ from app.run_files import OpenFile, open_file
 from engine.errors import VerificationError
 from engine.wording import counted
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from app.backtests import Backtests
+
+T = TypeVar("T")
 MANIFEST = "manifest.json"
 CHUNK = 1 << 18
 FLUSH_S = 10.0
@@ -75,6 +81,18 @@ class ArtifactHandler(Handler):
             message = "a manifest cannot be read"
             raise VerificationError(message) from None
         return raw, {**manifest, "by_name": listed}
+
+    async def ask_of_files(self, run_id: str, make: "Callable[[Backtests, Path, str], T]") -> T:
+        """Return what is made, off the loop, of a run's directory and its manifest's hash."""
+        folder, run = self.services.runs.directory(run_id)
+        manifest_hash = run["manifest_hash"]
+        try:
+            return await self.services.engine.ask(
+                lambda backtests: make(backtests, folder, manifest_hash)
+            )
+        except VerificationError:
+            self.services.runs.directory(run_id)  # where it has just been removed, that is why
+            raise
 
     def etag_of_words(self, raw: bytes) -> str:
         """Return the tag of what changes with the manifest and the code alone."""

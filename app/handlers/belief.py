@@ -1,7 +1,6 @@
 """``/runs/{id}/belief``: what the validation tests of a run say, in words."""
 
 from app.handlers.artifacts import ArtifactHandler
-from engine.errors import VerificationError
 
 
 class Belief(ArtifactHandler):
@@ -9,14 +8,6 @@ class Belief(ArtifactHandler):
 
     async def get(self, run_id: str) -> None:
         """Send them, or that the client has them."""
-        folder, run = self.services.runs.directory(run_id)
         raw, _ = self.manifest(run_id)
-        manifest_hash = run["manifest_hash"]
-        try:
-            answer = await self.services.engine.ask(
-                lambda backtests: backtests.belief(folder, manifest_hash)
-            )
-        except VerificationError:
-            self.services.runs.directory(run_id)  # where it has just been removed, that is why
-            raise
+        answer = await self.ask_of_files(run_id, lambda engine, *files: engine.belief(*files))
         self.answer_unless_known(answer, self.etag_of_words(raw))

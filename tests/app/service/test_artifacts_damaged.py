@@ -5,7 +5,6 @@ import hashlib
 import json
 import os
 import shutil
-import socket
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -13,32 +12,13 @@ from typing import Any
 
 import pytest
 from asked_runs import SECRET, Done
+from special_files import a_socket, directory, fifo, link
 
 from engine.code import canonical_hash
 
 
-def link(path: Path, elsewhere: Path) -> None:
-    path.symlink_to(elsewhere)
-
-
-def fifo(path: Path, _: Path) -> None:
-    os.mkfifo(path)
-
-
-def directory(path: Path, _: Path) -> None:
-    path.mkdir()
-
-
 def dangling(path: Path, elsewhere: Path) -> None:
     path.symlink_to(elsewhere.with_name("nothing"))
-
-
-def a_socket(path: Path, _: Path) -> None:
-    here = Path.cwd()
-    os.chdir(path.parent)  # its name may not be long
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(path.name)
-    os.chdir(here)
 
 
 def missing(_: Path, __: Path) -> None:

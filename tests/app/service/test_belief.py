@@ -1,12 +1,12 @@
 """``/runs/{id}/belief``: what the validation tests say, in the words of the report."""
 
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from run_folders import folder_of, spoil, swap
 
 from app import backtests
 from app.belief import told, verdict
@@ -15,10 +15,6 @@ from engine.artifacts.manifest import MANIFEST
 
 Server = Any
 TESTS = {"permutation": {"n": 99}, "block_bootstrap": {"n": 99}, "walk_forward": {}}
-
-
-def folder_of(server: Server, run_id: str) -> Path:
-    return Path(server.data_dir) / "runs" / run_id
 
 
 def test_the_words_of_a_run(server: Server) -> None:
@@ -56,16 +52,8 @@ def test_a_client_that_has_the_words(server: Server) -> None:
     assert server.get(f"/runs/{other}/belief").headers["ETag"] != tag
 
 
-def spoil(folder: Path) -> None:
-    path = folder / "validation_summary.json"
-    path.write_bytes(path.read_bytes().replace(b"1", b"2", 1))
-
-
-def swap(folder: Path) -> None:
-    """Put another run's files, which verify, in the place of this one's."""
-    other = next(path for path in folder.parent.iterdir() if path != folder)
-    shutil.rmtree(folder)
-    shutil.copytree(other, folder)
+def spoilt(folder: Path) -> None:
+    spoil(folder / "validation_summary.json")
 
 
 def rename(folder: Path) -> None:
@@ -74,7 +62,7 @@ def rename(folder: Path) -> None:
     path.write_bytes(path.read_bytes().replace(b"config.json", b"konfig.json"))
 
 
-@pytest.mark.parametrize("change", [spoil, swap, rename])
+@pytest.mark.parametrize("change", [spoilt, swap, rename])
 def test_files_that_do_not_verify(server: Server, change: Callable[[Path], None]) -> None:
     """Nothing is said of files that are not those of the run."""
     run_id = server.completed(validation=TESTS)["run_id"]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from run_folders import folder_of, spoil, swap
 
 from app import backtests
 from app.report import make_report
@@ -18,10 +19,6 @@ LONG = {
     "symbol": "SPX", "provider": "sample", "plot": False,
     "validation": {"permutation": {"n": 100_000}},
 }  # fmt: skip
-
-
-def folder_of(server: Server, run_id: str) -> Path:
-    return Path(server.data_dir) / "runs" / run_id
 
 
 def test_the_report_of_a_run(server: Server) -> None:
@@ -90,16 +87,8 @@ def test_a_failed_run(serve: Serve) -> None:
     assert (answer.status, answer.code) == (404, "ARTIFACT_NOT_FOUND")
 
 
-def spoil(folder: Path) -> None:
-    path = folder / "metrics.json"
-    path.write_bytes(path.read_bytes().replace(b"1", b"2", 1))
-
-
-def swap(folder: Path) -> None:
-    """Put another run's files, which verify, in the place of this one's."""
-    other = next(path for path in folder.parent.iterdir() if path != folder)
-    shutil.rmtree(folder)
-    shutil.copytree(other, folder)
+def spoilt(folder: Path) -> None:
+    spoil(folder / "metrics.json")
 
 
 def link(folder: Path) -> None:
@@ -110,7 +99,7 @@ def link(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (spoil, "metrics.json has been changed"),
+        (spoilt, "metrics.json has been changed"),
         (swap, "the manifest's own hashes do not come out"),
         (lambda f: (f / "trades.parquet").unlink(), "trades.parquet is missing"),
         (link, "manifest.json is missing or no manifest"),
@@ -183,7 +172,7 @@ def test_what_the_server_refuses_the_command(serve: Serve, studio: Studio, tmp_p
 def test_the_reason_stands_in_the_log(server: Server) -> None:
     """The log says which file does not verify, which the answer does not."""
     run_id = server.completed()["run_id"]
-    spoil(folder_of(server, run_id))
+    spoilt(folder_of(server, run_id))
     incident = server.get(f"/runs/{run_id}/report").json["error"]["details"]["incident"]
     lines = (Path(server.data_dir) / "logs/studio.log").read_text(encoding="utf-8").splitlines()
     told = [line for line in map(json.loads, lines) if line.get("incident") == incident]

@@ -2,40 +2,14 @@
 
 import contextlib
 import io
-import json
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass
-from http.client import HTTPMessage, parse_headers
+from http.client import parse_headers
 from typing import Any
 
+import bare_requests
 import pytest
-
-FIXED = {
-    "X-Content-Type-Options": "nosniff",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Resource-Policy": "same-origin",
-}
-
-
-@dataclass(frozen=True)
-class Reply:
-    """One answer of those that came on a bare connection."""
-
-    status: int
-    headers: HTTPMessage
-    body: bytes
-
-    @property
-    def code(self) -> str:
-        """Return the code of an error, whose envelope must be whole."""
-        envelope = json.loads(self.body)
-        assert envelope.keys() == {"error"}
-        error = envelope["error"]
-        assert {"code", "message", "retryable"} <= error.keys()
-        assert error.keys() <= {"code", "message", "details", "retryable"}
-        return str(error["code"])
+from bare_requests import FIXED, Reply
 
 
 def _replies(raw: bytes) -> list[Reply]:
@@ -80,12 +54,4 @@ def talk() -> Callable[..., list[Reply]]:
 @pytest.fixture
 def is_well() -> Callable[[Any], bool]:
     """Tell whether a server still answers, and has met nothing that it did not expect."""
-
-    def check(server: Any) -> bool:
-        assert server.get("/health").status == 200
-        text = (server.data_dir / "logs" / "studio.log").read_text(encoding="utf-8")
-        lines = [json.loads(line) for line in text.splitlines()]
-        assert [line for line in lines if line["level"] == "error"] == []
-        return True
-
-    return check
+    return bare_requests.is_well

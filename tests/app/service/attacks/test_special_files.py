@@ -5,7 +5,6 @@ import functools
 import json
 import os
 import shutil
-import socket
 import stat
 import threading
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from special_files import a_socket, directory, fifo, link
 
 from app.data_dir import StartError
 from app.settings import read_settings
@@ -27,10 +27,6 @@ BARS = "Date,Open,High,Low,Close\n2024-01-01,1,2,1,2\n2024-01-02,1,2,1,2\n2024-0
 TOKEN = "a-token-that-somebody-else-knows-0123456789"  # noqa: S105  # of these tests alone
 
 
-def link(path: Path, elsewhere: Path) -> None:
-    path.symlink_to(elsewhere)
-
-
 def link_to_a_device(path: Path, _: Path) -> None:
     path.symlink_to("/dev/zero")
 
@@ -39,21 +35,9 @@ def link_to_itself(path: Path, _: Path) -> None:
     path.symlink_to(path.name)
 
 
-def fifo(path: Path, _: Path) -> None:
-    os.mkfifo(path)
-
-
 def linked_fifo(path: Path, elsewhere: Path) -> None:
     os.mkfifo(elsewhere.with_name("pipe"))
     path.symlink_to(elsewhere.with_name("pipe"))
-
-
-def a_socket(path: Path, _: Path) -> None:
-    here = Path.cwd()
-    os.chdir(path.parent)  # its name may not be long
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(path.name)
-    os.chdir(here)
 
 
 def device(path: Path, _: Path) -> None:
@@ -62,10 +46,6 @@ def device(path: Path, _: Path) -> None:
         os.mknod(path, 0o600 | stat.S_IFCHR, os.makedev(1, 5))
     except PermissionError:
         path.symlink_to("/dev/zero")
-
-
-def directory(path: Path, _: Path) -> None:
-    path.mkdir()
 
 
 SPECIAL: list[Make] = [
