@@ -7,6 +7,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from pydantic import ValidationError
 
 from app.api_errors import ApiError, as_api_error
@@ -162,11 +163,13 @@ def import_file(
 
 
 def _same(one: Dataset, other: Dataset) -> bool:
-    """Tell whether two sets would give a run the same bars."""
-    return (one.calendar, candle_digest(one.candles)) == (
-        other.calendar,
-        candle_digest(other.candles),
-    )
+    """Tell whether two sets would give a run the same bars, adjusted ones too."""
+    if one.adj_close is None or other.adj_close is None:
+        same_closes = one.adj_close is other.adj_close
+    else:
+        same_closes = np.array_equal(one.adj_close, other.adj_close)
+    digests = (candle_digest(one.candles), candle_digest(other.candles))
+    return one.calendar == other.calendar and digests[0] == digests[1] and same_closes
 
 
 def delete_dataset(

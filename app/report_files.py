@@ -11,6 +11,7 @@ from typing import IO, Any
 
 from app.run_files import OpenFile, open_file
 from engine.artifacts.manifest import (
+    CONFIG,
     HASHES_DISAGREE,
     MANIFEST,
     MAX_MANIFEST_BYTES,
@@ -22,7 +23,6 @@ from engine.errors import VerificationError
 from engine.wording import counted
 
 Document = Mapping[str, Any]
-CONFIG = "config.json"
 DOCUMENTS = (CONFIG, "summary.json", "metrics.json")
 VALIDATION = "validation_summary.json"
 # What reading a value raises that is not what a run writes there, and what is said of it.

@@ -8,6 +8,7 @@ from typing import Any
 from app.belief import reason_in_words
 from app.markup import Html, Part, element, joined
 from app.utc_time import from_ms
+from engine.config import DAY_MS
 from engine.validation import REASONS
 
 Document = Mapping[str, Any]
@@ -16,7 +17,6 @@ MAX_ITEMS = 40
 MAX_ROWS = 200
 MAX_DEPTH = 8
 SHORT = 12
-DAY_MS = 86_400_000
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 

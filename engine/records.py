@@ -85,6 +85,11 @@ class Candles(ArrayRecord):
         columns = {name: getattr(self, name) for name in CANDLE_COLUMNS}
         return self.having({name: x[bars] for name, x in columns.items() if x is not None})
 
+    def copied(self) -> "Candles":
+        """Return the same candles in memory of their own."""
+        columns = {name: getattr(self, name) for name in CANDLE_COLUMNS}
+        return self.having({name: x.copy() for name, x in columns.items() if x is not None})
+
     def having(self, columns: Mapping[str, Any]) -> "Candles":
         """Return the candles with other columns in place of those named."""
         return dataclasses.replace(self, **columns)

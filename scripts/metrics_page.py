@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.catalog import catalog
+from engine.metrics import REASONS as OF_METRICS
 from engine.metrics.definitions import METRICS
 from engine.validation import REASONS
 
@@ -101,7 +102,9 @@ def reasons() -> Iterator[str]:
     yield "| reason | in words |"
     yield "|---|---|"
     for name, words in REASONS.items():
-        yield f"| `{name}` | {words} |"
+        of_metric = OF_METRICS.get(name, words)
+        both = words if of_metric == words else f"{of_metric}; of a test: {words}"
+        yield f"| `{name}` | {both} |"
 
 
 MAKERS: dict[str, Callable[..., Iterator[str]]] = {

@@ -19,12 +19,11 @@ from engine.artifacts.manifest import MANIFEST, build_manifest, read_manifest, v
 from engine.artifacts.picture import Picture
 from engine.artifacts.plot import draw_png
 from engine.artifacts.summary import metrics_document, summary_document, validation_document
-from engine.durable import move, sync_folder
+from engine.durable import PARTIAL, move, sync_folder
 from engine.errors import OutputError, StorageError, VerificationError
 from engine.identity import json_bytes
 from engine.records import BacktestResult, CancelCheck, Identity
 
-PARTIAL = ".partial"
 # Publishing takes seconds; what is older was left behind by a process that was killed.
 ABANDONED_AFTER_S = 3600.0
 ARTIFACTS = {

@@ -154,7 +154,9 @@ def _cut(candles: Candles, config: RunConfig) -> Candles:
         name = f"{candles.symbol} {candles.timeframe}"
         message = f"{name} has no bars in the range asked for; it has {span}"
         raise DataError(message)
-    return candles.part(slice(first, last))
+    if last - first == len(candles):
+        return candles
+    return candles.part(slice(first, last)).copied()  # a view would keep the whole set in memory
 
 
 def _day(ts_ms: int) -> str:

@@ -20,8 +20,9 @@ def resample(dataset: Dataset, timeframe: str, calendar: str | None) -> Dataset:
 
     First open, highest high, lowest low, last close, summed volume, vwap weighted by volume. A
     bucket is labelled by its opening time and starts at the session's open where a calendar is
-    named (a day at the session's date), else at UTC midnight; weeks start on Monday 00:00 UTC. A
-    last bucket that is not complete is left out.
+    named (a day at the session's date), else at UTC midnight; weeks start on Monday 00:00 UTC, and
+    days belong to them by their dates. A last bucket whose end the candles do not reach is left
+    out, as it may not be complete.
 
     Raises
         DataError where not one bucket is complete, or the volumes of one are beyond all numbers.
@@ -29,13 +30,14 @@ def resample(dataset: Dataset, timeframe: str, calendar: str | None) -> Dataset:
     fine = dataset.candles
     length = TIMEFRAME_MS[timeframe]
     sessions = sessions_for(calendar, fine.ts) if calendar and length < WEEK_MS else None
-    label, end, known = _buckets(fine, length, sessions)
+    opens = _opens(fine)
+    label, end, known = _buckets(opens, length, sessions)
     bars = np.flatnonzero(known)
     label, end = label[bars], end[bars]
     starts = np.flatnonzero(
         np.concatenate([[True], label[1:] != label[:-1]]) if len(bars) else bars
     )
-    last_end = fine.ts[bars[-1]] + TIMEFRAME_MS[fine.timeframe] if len(bars) else 0
+    last_end = opens[bars[-1]] + TIMEFRAME_MS[fine.timeframe] if len(bars) else 0
     if len(bars) and last_end < end[-1]:
         bars, starts = bars[: starts[-1]], starts[:-1]
     if not len(starts):
@@ -66,27 +68,34 @@ def resample(dataset: Dataset, timeframe: str, calendar: str | None) -> Dataset:
     return Dataset(candles, adjusted, dataset.report, dataset.calendar)
 
 
+def _opens(fine: Candles) -> "Integers":
+    """Return when each bar opens (n,); a day, at midnight UTC of the date that its zone gives it.
+
+    A Monday of Tokyo opens on Sunday, and is a Monday all the same.
+    """
+    if TIMEFRAME_MS[fine.timeframe] < DAY_MS:
+        return fine.ts
+    return local_days(fine.ts, fine.timezone) * DAY_MS
+
+
 def _buckets(
-    fine: Candles, length: int, sessions: Sessions | None
+    opens: "Integers", length: int, sessions: Sessions | None
 ) -> "tuple[Integers, Integers, Booleans]":
     """Return opening and closing time (n,) of the bucket of each bar, and whether it has one."""
-    always = np.ones(len(fine), dtype=np.bool_)
+    always = np.ones(len(opens), dtype=np.bool_)
     if length == WEEK_MS:
-        label = (fine.ts - MONDAY_MS) // WEEK_MS * WEEK_MS + MONDAY_MS
+        label = (opens - MONDAY_MS) // WEEK_MS * WEEK_MS + MONDAY_MS
         return label, label + WEEK_MS, always
     if sessions is None:
-        label = fine.ts // length * length
+        label = opens // length * length
         return label, label + length, always
-    if TIMEFRAME_MS[fine.timeframe] >= DAY_MS:
-        session, inside = sessions.of_days(local_days(fine.ts, fine.timezone))
-    else:
-        session, inside = sessions.of_instants(fine.ts)
+    session, inside = sessions.of_instants(opens)
     at = np.maximum(session, 0)
     if length == DAY_MS:
         label, end = sessions.days[at] * DAY_MS, sessions.closes[at]
     else:
         opening = sessions.opens[at]
-        label = opening + (fine.ts - opening) // length * length
+        label = opening + (opens - opening) // length * length
         end = np.minimum(label + length, sessions.closes[at])
     return label, end, inside
 

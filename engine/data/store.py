@@ -18,7 +18,7 @@ from engine.arrow import column
 from engine.code import canonical_hash, sha256_hex
 from engine.data.columns import as_numpy
 from engine.data.normalize import Dataset, QualityReport
-from engine.durable import move, partial_of
+from engine.durable import move, partial_of, sync_folder
 from engine.errors import DataError, StorageError
 from engine.identity import candle_digest, json_bytes
 from engine.records import SERIES, Candles
@@ -67,6 +67,7 @@ def write_dataset(path: Path, dataset: Dataset, source: str) -> None:
             file.flush()
             os.fsync(file.fileno())
         move(partial, path)
+        sync_folder(path.parent)
     except OSError as fault:
         raise StorageError.from_os_error(f"the data set {path.stem}", fault) from None
     finally:

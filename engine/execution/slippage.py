@@ -19,7 +19,7 @@ class SlippageCoefficients:
     """A fill of quantity q on bar t moves by ``spread[t] + impact[t] min(|q| / V_t, 1)``.
 
     Both (n_bars,) fractions of the base price, ≥ 0, against the trader; the ratio is 1 where the
-    volume is 0.
+    volume is 0 or unknown.
     """
 
     spread: "Floats"

@@ -136,7 +136,8 @@ def compute_features(
             new = cache.get_or_make(key, make, _size)
         clash = sorted(new.keys() & {*columns, "ts"})
         if clash:
-            raise ConfigError.of("indicators", f"the column {clash[0]} would stand there twice")
+            message = f"the indicator {feature.column}: there is a column {clash[0]} already"
+            raise PluginError(message)
         columns |= new
     return columns
 

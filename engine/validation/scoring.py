@@ -116,14 +116,16 @@ def p_value(observed: float, replicates: "Floats") -> Measured:
 
 
 def chance_in_words(p: float, n: int, method: str = "bars") -> str:
-    """Return what a p-value from ``n`` replicates of a permutation says to a person."""
+    """Return how many of a permutation's ``n`` replicates were as good, which gave ``p``."""
     many = "random markets" if method == "bars" else "shifts of the position"
-    if p * (n + 1) < 1.5:
+    as_good = round(p * (n + 1)) - 1
+    share = as_good / n
+    if not as_good:
         return f"none of {n:,} {many} did as well"
-    if p <= 0.25:
-        return f"1 in {1.0 / p:.0f} {many} did as well"
-    if p < 0.95:
-        return f"{10.0 * p:.0f} in 10 {many} did as well"
+    if share <= 0.25:
+        return f"1 in {1.0 / share:.0f} {many} did as well"
+    if share < 0.95:
+        return f"{10.0 * share:.0f} in 10 {many} did as well"
     return f"nearly all {many} did as well"
 
 

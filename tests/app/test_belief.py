@@ -14,9 +14,9 @@ SAY = {(label, test): sentence for label, test, sentence in BELIEF}
 @pytest.mark.parametrize(
     ("p", "n", "words"),
     [
-        (0.034, 999, "1 in 29 random markets did as well"),
+        (0.034, 999, "1 in 30 random markets did as well"),
         (0.001, 999, "none of 999 random markets did as well"),
-        (0.002, 999, "1 in 500 random markets did as well"),
+        (0.002, 999, "1 in 999 random markets did as well"),
         (0.25, 999, "1 in 4 random markets did as well"),
         (0.4, 999, "4 in 10 random markets did as well"),
         (0.501, 999, "5 in 10 random markets did as well"),
@@ -33,9 +33,9 @@ def test_a_p_value_in_words(p: float, n: int, words: str) -> None:
 @pytest.mark.parametrize(
     ("found", "words"),
     [
-        ({"p_value": 0.034, "p_value_error": 0.0057}, "1 in 29 random markets did as well (p 0.034 ± 0.006)"),
+        ({"p_value": 0.034, "p_value_error": 0.0057}, "1 in 30 random markets did as well (p 0.034 ± 0.006)"),
         ({"p_value": 1e-4, "p_value_error": 1e-4, "n": 9999}, "None of 9,999 random markets did as well (p 0.000100 ± 0.000100)"),
-        ({"p_value": 0.03, "p_value_error": 0.01, "method": "shift"}, "1 in 33 shifts of the position did as well (p 0.030 ± 0.010; not valid for signals made from the same prices)"),
+        ({"p_value": 0.03, "p_value_error": 0.01, "method": "shift"}, "1 in 34 shifts of the position did as well (p 0.030 ± 0.010; not valid for signals made from the same prices)"),
         ({"p_value": None, "reason": "no_timing"}, "No verdict: the target weight never changes, so there is no timing to test"),
     ],
 )  # fmt: skip

@@ -8,6 +8,7 @@ import pytest
 from pages import ROOT
 
 from engine.catalog import catalog
+from engine.metrics import REASONS as OF_METRICS
 from engine.metrics.definitions import METRICS
 from engine.validation import REASONS
 from scripts import metrics_page
@@ -61,9 +62,10 @@ def test_every_section_has_the_words() -> None:
 
 
 def test_every_reason_is_there() -> None:
-    """Every reason why a number may be missing is in the table."""
-    for name, words in REASONS.items():
-        assert f"| `{name}` | {words} |" in TEXT
+    """Every reason why a number may be missing is in the table, of a metric and of a test."""
+    for name, words in [*OF_METRICS.items(), *REASONS.items()]:
+        (row,) = re.findall(rf"^\| `{name}` \| (.*) \|$", TEXT, re.MULTILINE)
+        assert words in row.split("; of a test: ")
 
 
 def test_sources() -> None:

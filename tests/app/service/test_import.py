@@ -219,6 +219,25 @@ def test_other_content_under_a_live_run(serve: Serve, candles: Path, plugin: Any
     assert put(server, other).status == 200
 
 
+def test_other_adjusted_closes_under_a_live_run(serve: Serve, plugin: Any) -> None:
+    """They decide an adjusted run's bars, so they are other content."""
+    server = serve(plugins=(plugin.path,), workers=1)
+    rows = [f"2024-01-0{day},10,12,9,11,{11 / day}" for day in range(1, 6)]
+    text = "\n".join(["Date,Open,High,Low,Close,Adj Close", *rows, ""]).encode()
+    put(server, text)
+    body = {"symbol": "TEST", "adjust": "split_dividend", "plot": False}
+    run_id = server.post("/runs", body | {"strategy": {"name": "waits"}}).json["run_id"]
+    server.wait_for(run_id, "running")
+    other = text.replace(b",11.0\n", b",10.5\n")
+    assert other != text
+    assert put(server, other).code == "DATASET_IN_USE"
+    without = b"\n".join(line.rpartition(b",")[0] for line in text.splitlines())
+    assert put(server, without).code == "DATASET_IN_USE"
+    assert put(server, text).status == 200
+    plugin.gate.touch()
+    assert server.wait_for(run_id)["status"] == "completed"
+
+
 def test_a_client_that_leaves(server: Server) -> None:
     """Of an import whose client has gone nothing is left."""
     with server.socket() as connection:

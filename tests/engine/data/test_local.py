@@ -101,6 +101,15 @@ def test_an_import_replaces_at_once_or_not_at_all(
     assert [p.name for p in path.parent.iterdir()] == ["X_1d.parquet"]
 
 
+def test_an_import_survives_a_power_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file is on the disk, and then its name in the folder."""
+    dataset = read(drop(tmp_path / "source", text()))
+    synced: list[int] = []
+    monkeypatch.setattr("os.fsync", lambda handle: synced.append(os.fstat(handle).st_ino))
+    path = import_dataset(tmp_path, dataset, "a.csv")
+    assert synced == [path.stat().st_ino, path.parent.stat().st_ino]
+
+
 def test_names_that_differ_in_case_only(tmp_path: Path) -> None:
     """A second symbol that some file systems could not tell from the first is refused."""
     dataset = read(drop(tmp_path / "source", text()))

@@ -15,6 +15,7 @@ from engine.data.normalize import Dataset
 from engine.data.store import read_dataset
 from engine.identity import candle_digest
 from engine.limits import Limits
+from engine.records import CANDLE_COLUMNS
 
 
 def test_a_stale_cache_is_never_served(tmp_path: Path) -> None:
@@ -77,6 +78,19 @@ def test_memory_cache_follows_the_content(tmp_path: Path, monkeypatch: pytest.Mo
     assert load(config(), provider, Limits(), caches).digest != first.digest
     monkeypatch.setattr("engine.data.local.LocalProvider.load", None)
     assert load(config(), provider, Limits(), caches).digest != first.digest
+
+
+def test_a_cached_part_does_not_hold_the_whole(tmp_path: Path) -> None:
+    """What is held of a slice is as large as is counted, however large the set that it is of."""
+    drop(tmp_path, text())
+    caches = Caches()
+    whole = load(config(), local(tmp_path), Limits(), caches).candles
+    counted = caches.candles.bytes_held
+    part = load(config(start="2024-01-02"), local(tmp_path), Limits(), caches).candles
+    assert 0 < len(part) < len(whole)
+    columns = [each for name in CANDLE_COLUMNS if (each := getattr(part, name)) is not None]
+    assert [each.base for each in columns] == [None] * len(columns)
+    assert caches.candles.bytes_held - counted == sum(each.nbytes for each in columns)
 
 
 def test_bounded_cache() -> None:

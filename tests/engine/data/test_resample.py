@@ -48,6 +48,18 @@ def test_hours_to_days() -> None:
     assert c.timeframe == "1d"
 
 
+def test_days_belong_to_weeks_by_their_dates() -> None:
+    """A Monday of Tokyo, which opens on Sunday in UTC, begins a week; New York's opens later."""
+    for zone, hours in (("Asia/Tokyo", -9), ("America/New_York", 5), ("UTC", 0)):
+        start = at("2024-01-01") + hours * HOUR  # a Monday
+        days = dataset([start + i * 24 * HOUR for i in range(14)], "1d")
+        local = dataclasses.replace(days.candles, timezone=zone)
+        weeks = resample(dataclasses.replace(days, candles=local), "1w", None).candles
+        assert weeks.ts.tolist() == [at("2024-01-01"), at("2024-01-08")]
+        assert weeks.open.tolist() == [100, 107]
+        assert weeks.close.tolist() == [107, 114]
+
+
 def test_days_to_weeks_start_on_monday() -> None:
     """2024-01-01 was a Monday; a week that has not ended is left out."""
     start = at("2023-12-30")  # a Saturday

@@ -1,5 +1,6 @@
 """Indicators by name: their columns, parameters, values, and what they refuse."""
 
+import dataclasses
 import math
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine.errors import ConfigError, DataError
+from engine.errors import ConfigError, DataError, PluginError
 from engine.features import (
     FeatureSpec,
     IndicatorInput,
@@ -94,6 +95,17 @@ def test_equal_columns(first: dict[str, object], second: dict[str, object]) -> N
     with pytest.raises(ConfigError, match="same column") as caught:
         make_plan({"symbol": "X", "indicators": [first, {"name": "ema"}, second]})
     assert [fault.field for fault in caught.value.faults] == ["indicators.2"]
+
+
+def test_a_plugin_s_column_that_is_there_already(walk: Walk) -> None:
+    """A column that would take another's place is the plugin's fault, and no change of the code."""
+    ours = build_feature(FeatureSpec("sma"), "indicators.0")
+    for name in ("ts", "sma"):
+        other = dataclasses.replace(ours, column=name, key=(name, "{}", "of a plugin"))
+        with pytest.raises(
+            PluginError, match=f"indicator {name}: there is a column {name} already"
+        ):
+            compute_features([ours, other], IndicatorInput(walk(60), P), lambda: None)
 
 
 def test_other_columns_of_one_indicator() -> None:
