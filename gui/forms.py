@@ -19,7 +19,7 @@ from gui.theme import Palette, pixels
 
 Schema = Mapping[str, Any]
 NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
-INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
+INTEGER = re.compile(r"[+-]?[0-9]{1,40}")
 NULL = re.compile(r"\bnull\b")  # which a field cannot hold
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 DAY_MS = 86_400_000

@@ -92,8 +92,9 @@ class Window:
 
     def _bind_keys(self, quit_program: Callable[[], None]) -> None:
         control = shortcut_key(name_of(self.root))
-        self.root.bind_all(f"<{control}-q>", lambda _: quit_program())  # in dialogs too
-        self.root.bind(f"<{control}-o>", lambda _: self.data.choose_file())
+        for q, o in ("qo", "QO"):  # with Caps Lock on too
+            self.root.bind_all(f"<{control}-{q}>", lambda _: quit_program())  # in dialogs too
+            self.root.bind(f"<{control}-{o}>", lambda _: self.data.choose_file())
         self.root.bind(f"<{control}-Return>", lambda _: self.new_run.start())
         # The arrow keys move from the row that has the focus, of which there is none at first.
         self.root.bind_class("Treeview", "<FocusIn>", _begin_at_a_row, add="+")
@@ -165,6 +166,7 @@ class Window:
 
     def _fill(self, run: Mapping[str, Any]) -> None:
         self.new_run.fill(run["config"])
+        self.panel.say("The form holds the run's configuration.")
 
     def _tell_of_fault(
         self, kind: type[BaseException], fault: BaseException, trace: TracebackType | None

@@ -15,6 +15,7 @@ from gui.theme import pixels, scaled
 from gui.watcher import LIVE
 
 IDLE = "Nothing is running."
+SILENT = "The server does not answer."
 ENDS = {"completed": "has completed", "cancelled": "was cancelled"}
 MOST_LETTERS = 9  # of a symbol, beside what is said of its run
 ENOUGH_TO_GUESS = 0.03  # of a run, before the time left is told
@@ -48,6 +49,7 @@ class BottomBar(ttk.Frame):
         panel.state.on("runs", lambda _: self._show())
         panel.state.on("runs", self._tell_of_ends)
         panel.state.on("selected", lambda _: self._show())
+        panel.state.on("online", lambda _: self._show())
         self._show()
 
     def _dress_notice(self, notice: ttk.Label) -> None:
@@ -77,7 +79,7 @@ class BottomBar(ttk.Frame):
         _enable(self.report, completed)
         _enable(self.folder, completed)
         if working is None:
-            self.words.configure(text=IDLE)
+            self.words.configure(text=IDLE if self._panel.state["online"] else SILENT)
             self.progress.configure(value=0.0)
             return
         queued = sum(each["status"] == "queued" for each in self._panel.state["runs"])
@@ -88,7 +90,12 @@ class BottomBar(ttk.Frame):
         self.progress.configure(value=working["progress"])
 
     def _working(self) -> Mapping[str, Any] | None:
-        """Return the selected run where it is live, else the one that has worked longest."""
+        """Return the selected run where it is live, else the one that has worked longest.
+
+        None also while the server does not answer: what it did last says nothing of now.
+        """
+        if not self._panel.state["online"]:
+            return None
         live = [run for run in self._panel.state["runs"] if run["status"] in LIVE]
         chosen = [run for run in live if run["run_id"] == self._panel.state["selected"]]
         at_work = [run for run in live if run["status"] != "queued"]

@@ -53,8 +53,8 @@ class ChartPane(Pane):
             button = ttk.Button(bar, text=text, command=command, width=-1)
             button.pack(side="left", padx=(0, pixels(self, 3)))
             self.buttons[name] = button
-        self.pointed = ttk.Label(bar, text=HINT, style="Muted.TLabel", width=1)
-        self.pointed.pack(side="left", fill="x", expand=True, padx=(pixels(self, 6), 0))
+        self.pointed = ttk.Label(self.body, text=HINT, style="Muted.TLabel", width=1)
+        self.pointed.pack(side="top", fill="x", padx=pixels(self, 6))
         self._place = ttk.Frame(self.body)
         self._place.pack(fill="both", expand=True)
         self._place.pack_propagate(False)  # noqa: FBT003  # Tk's way

@@ -39,6 +39,11 @@ class Chart:
         first, last = float(self.days[0]), float(self.days[-1])
         return (first, last) if first < last else (first - 0.5, last + 0.5)
 
+    def span(self, start: float, stop: float) -> str:
+        """Return the bars of a stretch of time in words, in UTC."""
+        first, last = (moment(round(self.days[self.bar_at(day)] * DAY_MS)) for day in (start, stop))
+        return f"{first} to {last} UTC"
+
 
 def read_chart(client: Client, run_id: str) -> Chart:
     """Return a completed run's series; raises as ``client.get``."""

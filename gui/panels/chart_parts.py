@@ -92,7 +92,8 @@ class ChartParts:
         self._picture.fit(self._drawdown, deepest or -0.01, 0.0)
         self._drawdown.set_ylim(top=0.0)
         percent_axis(self._drawdown.yaxis)
-        self._picture.title(self._drawdown, "Drawdown")
+        # Beside the other titles stands a legend.
+        self._picture.title(self._drawdown, f"Drawdown, {chart.span(start, stop)}")
         self._show_fills(start, stop, first, last)
         self._picture.draw_idle()
 

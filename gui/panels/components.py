@@ -18,6 +18,7 @@ class ComponentPart(ttk.Frame):
         super().__init__(parent)
         self._look, self._path = look, path
         self._default: str | None = None
+        self._filled: tuple[str, Mapping[str, Any]] = (NONE, {})
         self._listed: dict[str, Mapping[str, Any]] = {}
         names = {"type": "string", "enum": [], "description": title}
         self._choice = Fields(self, {"properties": {"name": names}}, look, path)
@@ -47,7 +48,8 @@ class ComponentPart(ttk.Frame):
         """Show a component and its parameters; the default one where none is named."""
         name = (value or {}).get("name", self._default or NONE)
         self.name.fill(name)
-        self._build(name, (value or {}).get("params", {}))
+        self._filled = (name, (value or {}).get("params", {}))
+        self._build(*self._filled)
 
     def by_path(self) -> dict[str, Field]:
         """Return the fields under their dotted names."""
@@ -55,7 +57,9 @@ class ComponentPart(ttk.Frame):
         return {**self._choice.by_path(), **params, self._path: self.name}
 
     def _choose(self) -> None:
-        self._build(self.name.value(), {})
+        """Show the parameters of what was chosen: those it was filled with, else the defaults."""
+        name = self.name.value()
+        self._build(name, self._filled[1] if name == self._filled[0] else {})
 
     def _build(self, name: str, params: Mapping[str, Any]) -> None:
         if self.params is not None:

@@ -13,10 +13,10 @@ from gui.panels.import_dialog import ImportDialog
 from gui.theme import pixels, scaled
 
 COLUMNS = {
-    "symbol": ("Symbol", 48),
+    "symbol": ("Symbol", 51),
     "timeframe": ("Bar", 28),
     "bars": ("Bars", 38),
-    "range": ("Range (UTC)", 134),
+    "range": ("Range (UTC)", 131),
 }
 ENDINGS = ("csv", "tsv", "txt", "gz", "parquet", "pq")
 # X11's dialog tells capitals apart.

@@ -30,6 +30,7 @@ class NewRunPart(ttk.Labelframe):
         self._make_bottom()
         self.scroller = Scroller(self, panel.palette.window)
         self.scroller.pack(side="top", fill="both", expand=True, pady=(4, 0))
+        self._bottom.lift()  # where it stands is where the keyboard comes to it
         self.form = RunForm(self.scroller.inside, Look(panel.palette, self._hint.say))
         self.form.pack(fill="both", expand=True)
         for part in (self.form.strategy, self.form.risk, self.form.slippage):
@@ -71,6 +72,7 @@ class NewRunPart(ttk.Labelframe):
         self.start_button.pack(side="right", fill="x", expand=True)
         self._hint = Hint(self, 255)
         self._hint.pack(side="bottom", fill="x", pady=(4, 0))
+        self._bottom = row
 
     # What is known
 
@@ -97,7 +99,8 @@ class NewRunPart(ttk.Labelframe):
     def _choose_first(self) -> None:
         known = self._sets and self._panel.state["catalog"]
         if known and not self.form.market.fields["symbol"].value():
-            self.choose_set(min(self._sets.values(), key=_preference))
+            for name, value in _of_market(min(self._sets.values(), key=_preference)).items():
+                self.form.market.fields[name].fill(value)
 
     def _chosen(self) -> None:
         found = self._sets.get(self.form.market.fields["symbol"].value())
@@ -105,11 +108,11 @@ class NewRunPart(ttk.Labelframe):
             self.choose_set(found)
 
     def choose_set(self, found: Mapping[str, Any]) -> None:
-        """Put a data set of the list into the form."""
+        """Put a data set of the list into the form, as a person would type it."""
         if not self._panel.state["catalog"]:
             return
-        for name in ("symbol", "provider", "timeframe"):
-            self.form.market.fields[name].fill(found[name])
+        for name, value in _of_market(found).items():
+            self.form.market.fields[name].put(value)
 
     def _offer_sample(self) -> None:
         own = any(each["provider"] == "local" for each in self._panel.state["datasets"])
@@ -242,6 +245,11 @@ class NewRunPart(ttk.Labelframe):
 
         path = f"/presets/{quote(name)}"
         self._panel.ask(lambda: self._panel.client.delete(path), deleted, failed)
+
+
+def _of_market(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of the form that name a data set."""
+    return {name: found[name] for name in ("symbol", "provider", "timeframe")}
 
 
 def _preference(found: Mapping[str, Any]) -> tuple[bool, bool]:

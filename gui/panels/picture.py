@@ -228,7 +228,8 @@ def date_axis(axes: "Axes") -> None:
     """Number the time axis; numbers only, since the names of months depend on the locale."""
     locator = AutoDateLocator(minticks=3, maxticks=8)  # type: ignore[no-untyped-call]  # as it comes
     formats = ["%Y", "%Y-%m", "%m-%d", "%H:%M", "%H:%M", "%S.%f"]
+    begins = ["", "%Y", "%Y-%m", "%m-%d", "%H:%M", "%H:%M"]  # as a year, a month, a day begins
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(
-        ConciseDateFormatter(locator, formats=formats, zero_formats=formats, show_offset=False)  # type: ignore[no-untyped-call]  # as it comes
+        ConciseDateFormatter(locator, formats=formats, zero_formats=begins, show_offset=False)  # type: ignore[no-untyped-call]  # as it comes
     )

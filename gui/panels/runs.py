@@ -13,8 +13,8 @@ from gui.watcher import LISTED, LIVE
 
 # Title and width in points.
 COLUMNS = {
-    "symbol": ("Symbol", 50),
-    "strategy": ("Strategy", 70),
+    "symbol": ("Symbol", 62),
+    "strategy": ("Strategy", 80),
     "state": ("State", 92),
     "total_return": ("Return", 50),
     "sharpe": ("Sharpe", 44),
@@ -22,7 +22,7 @@ COLUMNS = {
     "permutation_p_value": ("p-value", 47),
     "queued": ("Asked for (UTC)", 100),
 }
-STRETCHES = "state"
+STRETCHES = "symbol"
 WHERE_THERE_IS_ROOM = "strategy"
 EMPTY = "No runs yet. Choose on the left what to run, and press Start."
 OR_SAMPLE = "\nTo see first what comes out, press Try it on the sample."

@@ -39,6 +39,7 @@ SHOWN: dict[str, Any] = {
     }
 }  # fmt: skip
 TITLES = {"cors_origins": "Allowed origins", "studio_url": "Studio URL"}
+EMPTY = (None, "")
 SAVED = "The settings are saved; they hold from the next start on."
 
 
@@ -58,9 +59,9 @@ class SettingsDialog(Dialog):
         hint.pack(fill="x", pady=(4, 0))
         in_force = {name: _as_text(getattr(settings, name)) for name in SHOWN["properties"]}
         others = [
-            f"{field.label['text']} {in_force[name] or 'none'}"
+            f"{field.label['text']} {'none' if in_force[name] in EMPTY else in_force[name]}"
             for name, field in self.form.fields.items()
-            if (in_force[name] or "") != field.value()
+            if ("" if in_force[name] in EMPTY else in_force[name]) != field.value()
         ]
         if others:  # of a flag, of the environment, or until the next start
             self.line("Muted.TLabel", f"In force now: {'; '.join(others)}.")

@@ -80,12 +80,19 @@ class TradesPane(Pane):
             )
             wide = pixels(self, width)
             self.table.column(name, width=wide, minwidth=wide, anchor=side, stretch=True)
+        for key, step in (("Left", -1), ("Right", 1)):
+            self.table.bind(f"<{key}>", lambda _, step=step: self._aside(step))  # type: ignore[misc]  # bound now
         down = ttk.Scrollbar(frame, orient="vertical", command=self.table.yview)
         across = ttk.Scrollbar(frame, orient="horizontal", command=self.table.xview)
         self.table.configure(yscrollcommand=down.set, xscrollcommand=across.set)
         across.pack(side="bottom", fill="x")
         down.pack(side="right", fill="y")
         self.table.pack(side="left", fill="both", expand=True)
+
+    def _aside(self, step: int) -> str:
+        """Show what lies farther aside; Tk would open and close rows, which these are not."""
+        self.table.xview_scroll(step, "pages")
+        return "break"
 
     def _dress(self) -> None:
         self.table.tag_configure("gain", foreground=self.panel.palette.gain)

@@ -123,6 +123,11 @@ class ValidationPane(Pane):
             self._choose()
 
 
+NO_VERDICT = "no verdict"
+# The worst that can be and the best; a verdict either way.
+NO_BREAKEVEN = {"loses_without_costs": "loses anyway", "above_range": "> 1,000 bps"}
+
+
 def in_short(name: str, found: Document | None) -> str:
     """Return a test's result in a few characters."""
     if not found:
@@ -133,11 +138,12 @@ def in_short(name: str, found: Document | None) -> str:
         case "block_bootstrap" if found["sharpe"]["studentized"] is not None:
             low, high = found["sharpe"]["studentized"]
             return f"{low:.2f} to {high:.2f}"
-        case "monte_carlo" if found["breakeven_slippage_bps"] is not None:
-            return f"{found['breakeven_slippage_bps']:.1f} bps"
+        case "monte_carlo":
+            bps, reason = found["breakeven_slippage_bps"], found["breakeven_reason"]
+            return NO_BREAKEVEN.get(reason, NO_VERDICT) if bps is None else f"{bps:.1f} bps"
         case "walk_forward" if found["folds"]:
             return f"{round(found['positive_folds'] * found['n'])} of {found['n']}"
-    return "no verdict"
+    return NO_VERDICT
 
 
 def figures_of(found: Document) -> str:

@@ -11,6 +11,7 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
+from matplotlib.text import Text
 
 from engine.artifacts.plot import STYLE
 from gui.panel import Panel
@@ -202,6 +203,19 @@ def test_what_stands_under_the_pointer(root: tk.Tk, pane: ChartPane) -> None:
     assert said_at(pane.chart, 13_332.6) == (
         "2006-07-04: 150,000, hold 135,000, drawdown 0.0%, close 1,500.00"
     )
+
+
+def test_what_is_seen_is_said_in_utc(pane: ChartPane) -> None:
+    """The title names the first and the last bar in sight."""
+    assert pane.picture is not None
+    assert pane.chart is not None
+    for _ in range(2):
+        words = [text.get_text() for text in pane.picture.figure.findobj(Text)]
+        span = pane.chart.span(*pane.view)
+        assert span.endswith(" UTC")
+        assert any(span in each for each in words)
+        pane.zoom(0.1)
+    assert pane.chart.span(0.0, 1.2) == "1970-01-01 to 1970-01-02 UTC"
 
 
 def test_marks_of_fills(pane: ChartPane) -> None:

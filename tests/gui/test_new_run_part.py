@@ -324,3 +324,23 @@ def test_a_preset_that_is_refused_says_why(
     part.save.invoke()
     until(lambda: str(field(part, "seed").problem.cget("text")))
     assert not panel.client.get("/presets")["presets"]
+
+
+def test_what_differs_from_the_run_is_marked(part: NewRunPart) -> None:
+    """Another data set or component is marked as a change, and going back is none."""
+    params = {"fast": 7, "slow": 33}
+    part.fill(QUICK | {"strategy": {"name": "dual_sma", "params": params}})
+
+    def changed() -> set[str]:
+        return {path for path, each in part.form.by_path().items() if each.is_changed}
+
+    assert changed() == set()
+    choose(part, "symbol", "IXIC  1d  sample")
+    assert changed() == {"symbol"}
+    choose(part, "symbol", "SPX  1d  sample")
+    assert changed() == set()
+    choose(part, "strategy.name", "buy_and_hold")
+    assert changed() == {"strategy", "strategy.name"}
+    choose(part, "strategy.name", "dual_sma")
+    assert changed() == set()
+    assert {name: part.configuration()["strategy"]["params"][name] for name in params} == params

@@ -52,6 +52,24 @@ def test_shows_what_holds(panel: Panel, settings: Settings, press: Press) -> Non
     assert not dialog.winfo_exists()
 
 
+def test_any_port_is_no_missing_one(panel: Panel) -> None:
+    """Port 0, which takes any, is shown as it is, and not as in force beside the file."""
+    path = panel.data_dir / "settings.toml"
+    path.write_text("port = 0\n", encoding="utf-8")
+    path.chmod(0o600)
+    for given, told in (({}, False), ({"port": 9001}, True)):
+        settings = read_settings({"data_dir": panel.data_dir, **given}, {})
+        dialog = SettingsDialog(panel, settings)
+        lines = [
+            str(each.cget("text"))
+            for each in dialog.body.winfo_children()
+            if isinstance(each, ttk.Label)
+        ]
+        assert ("In force now: Port 9001." in lines) is told
+        assert any("Port" in line for line in lines) is told
+        dialog.destroy()
+
+
 def test_writes_only_what_was_changed(panel: Panel, settings: Settings, until: Until) -> None:
     """Changed settings are those of the next start; all else in the file stays, comments too."""
     dialog = SettingsDialog(panel, settings)

@@ -157,3 +157,22 @@ def test_an_end_while_rows_come(root: tk.Tk, pane: TradesPane) -> None:
     pane.destroy()
     assert waiting not in root.tk.call("after", "info")
     root.update()  # an error of what is left would fail the test
+
+
+def test_the_keyboard_reaches_every_column(
+    root: tk.Tk, pane: TradesPane, press: Callable[[tk.Misc, str], None]
+) -> None:
+    """Right and Left show what lies aside where there is no room for all columns."""
+    pane.pack_propagate(flag=False)
+    pane.configure(width=300, height=200)
+    pane.pack(fill="none", expand=False)
+    root.update()
+    pane.show(made_up(5))
+    root.update()
+    assert pane.table.xview()[1] < 1.0
+    for _ in range(8):
+        press(pane.table, "Right")
+    assert pane.table.xview()[1] == 1.0
+    for _ in range(8):
+        press(pane.table, "Left")
+    assert pane.table.xview()[0] == 0.0

@@ -140,6 +140,12 @@ def test_in_short() -> None:
     assert in_short("permutation", {"p_value": 0.034}) == "p 0.034"
     assert in_short("permutation", {"p_value": None}) == "no verdict"
     assert in_short("monte_carlo", None) == NOT_RUN
+    for bps, reason, words in (
+        (12.34, None, "12.3 bps"), (None, "loses_without_costs", "loses anyway"),
+        (None, "above_range", "> 1,000 bps"), (None, "statistic_undefined", "no verdict"),
+    ):  # fmt: skip
+        found = {"breakeven_slippage_bps": bps, "breakeven_reason": reason}
+        assert in_short("monte_carlo", found) == words
 
 
 def test_words_hold_no_codes() -> None:

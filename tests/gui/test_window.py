@@ -222,7 +222,11 @@ def test_settings_are_written(window: Window, until: Until) -> None:
 
 
 def test_the_server_goes(window: Window, server: Any, until: Until) -> None:
-    """When the server no longer answers, the dot is red, it is said, and Start waits."""
+    """When the server no longer answers, it is said, Start waits, and nothing is at work."""
+    config = QUICK | {"validation": {"permutation": {"n": 20_000}}}
+    run_id = str(window.panel.client.post("/runs", config)["run_id"])
+    window.panel.state["selected"] = run_id
+    until(lambda: window.bottom_bar.cancel.instate(["!disabled"]))
     server.thread.stop()
     window.panel.watcher.look()
     until(lambda: not window.panel.state["online"])
@@ -230,6 +234,8 @@ def test_the_server_goes(window: Window, server: Any, until: Until) -> None:
     assert str(dot.cget("foreground")) == window.panel.palette.loss
     assert str(status.cget("text")) == "does not answer"
     assert window.new_run.start_button.instate(["disabled"])
+    assert str(window.bottom_bar.words.cget("text")) == "The server does not answer."
+    assert window.bottom_bar.cancel.instate(["disabled"])
 
 
 def test_what_others_change_is_seen(window: Window, until: Until) -> None:
