@@ -14,6 +14,7 @@ from typing import IO, Any
 from app import chart_data
 from app.belief import told, verdict
 from app.catalog import whole_catalog
+from app.data_dir import RUN_ID
 from app.datasets import (
     ImportFile,
     check_dataset_name,
@@ -28,7 +29,7 @@ from app.replicates import mapper_for
 from app.report import make_report
 from app.report_files import MALFORMED, NOT_OURS, read_validation
 from app.run_job import RunJob
-from app.run_records import RUN_ID, figures
+from app.run_records import figures
 from app.settings import Settings
 from app.strict_json import compact
 from app.transitions import Claimed, NewRun

@@ -6,6 +6,7 @@ from typing import Any
 import typer
 
 from app.data_dir import StartError
+from app.process import INTERRUPTED, INTERRUPTED_CODE
 from engine.errors import (
     ConfigError,
     DataError,
@@ -27,7 +28,7 @@ class Exit(IntEnum):
     FAILED = 4
     VERIFICATION = 5
     NOT_STARTED = 6
-    INTERRUPTED = 130
+    INTERRUPTED = INTERRUPTED_CODE
 
 
 EXIT_CODES: tuple[tuple[type[StudioError], Exit], ...] = (
@@ -47,7 +48,7 @@ def explain(fault: BaseException, command: str = "studio") -> tuple[str, Exit]:
         said = _listed(fault) if isinstance(fault, ConfigError) else str(fault)
         return said, next(code for kind, code in EXIT_CODES if isinstance(fault, kind))
     if isinstance(fault, KeyboardInterrupt | typer.Abort):
-        return "Interrupted; nothing was kept.", Exit.INTERRUPTED
+        return INTERRUPTED, Exit.INTERRUPTED
     if isinstance(fault, typer.TyperException):
         return _usage(fault, command), Exit.USAGE
     if isinstance(fault, OSError):

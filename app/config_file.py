@@ -68,8 +68,8 @@ def with_overrides(raw: Mapping[str, Any], overrides: Iterable[str]) -> dict[str
     """Return the configuration with each ``dotted.field=value`` put in, whatever their order.
 
     A value is JSON where it parses as JSON, else text; a symbol is text though it may look like a
-    number. Text in place of a component is its name, and another name than before brings that
-    component's defaults.
+    number, and so is a start or end of no more digits than a date has. Text in place of a
+    component is its name, and another name than before brings that component's defaults.
 
     Raises
         ConfigError for an override that is malformed or leads into something without fields.
@@ -89,8 +89,9 @@ def _parsed(override: str) -> tuple[str, Any]:
         value = parse_json(text)
     except (ValueError, RecursionError):
         value = text
-    if field == "symbol" and not isinstance(value, str):
-        value = text
+    is_date = field in {"start", "end"} and text.isdigit() and len(text) <= len("20100131")
+    if (field == "symbol" or is_date) and not isinstance(value, str):
+        value = text  # 2010 is hardly two seconds after 1970
     if isinstance(value, str) and _is_component(field):
         field += ".name"
     return field, value

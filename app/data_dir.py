@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import shutil
 import stat
 from collections.abc import Iterator
@@ -27,6 +28,7 @@ FOLDERS = ("candles", "cache", "tmp", "runs", "orphans", "logs")
 # are read before anything is changed. (On Windows the lock goes with who holds it.)
 MARKS = {"lock", "studio.db", "orphans", "settings.toml"}
 WHOLE = "the data directory"
+RUN_ID = re.compile(r"[0-9a-f]{20}")
 TMP = "the directory tmp in the data directory"
 
 
@@ -167,15 +169,17 @@ def held(data_dir: Path) -> Iterator[list[str]]:
 
 
 def _require_own(data_dir: Path) -> None:
-    """Refuse a directory with somebody's own ``tmp``, which would be emptied."""
+    """Refuse a directory with somebody's own ``tmp`` or ``runs``, which would be emptied."""
     with _refusals(WHOLE), contextlib.suppress(FileNotFoundError):
         found = {path.name for path in data_dir.iterdir()}
-        tmp = data_dir / "tmp"
-        if not found & MARKS and tmp.is_dir() and any(tmp.iterdir()):
-            raise StartError(
-                f"The directory {data_dir} is not Studio's, and its tmp would be emptied; "
-                "name another one with --data-dir."
-            )
+        for name in () if found & MARKS else ("tmp", "runs"):
+            folder = data_dir / name
+            inside = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+            if any(name == "tmp" or not RUN_ID.fullmatch(each) for each in inside):
+                raise StartError(
+                    f"The directory {data_dir} is not Studio's, and its {name} would be emptied; "
+                    "name another one with --data-dir."
+                )
 
 
 def _held_error(data_dir: Path) -> HeldError:

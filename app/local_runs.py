@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from app.run_records import RUN_ID
+from app.data_dir import RUN_ID
 from app.settings import Settings
 from engine.errors import DataError
 

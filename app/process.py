@@ -6,16 +6,20 @@ own thresholds it is walked some hundred and fifty times: a quarter of the time 
 
 import contextlib
 import gc
+import os
 from collections.abc import Iterator
 
 RARELY = 100_000  # new objects, about as many as all the imports of a run make
 AS_USUAL = gc.get_threshold()
+INTERRUPTED = "Interrupted; nothing unfinished was kept."
+INTERRUPTED_CODE = 130
 
 
 @contextlib.contextmanager
 def own_process() -> Iterator[None]:
     """Hold what a program imports and does; at its end nothing is walked once more."""
     gc.set_threshold(RARELY, *AS_USUAL[1:])
+    os.environ.pop("MPLBACKEND", None)  # a notebook's; matplotlib may not be able to load it here
     try:
         yield
     finally:

@@ -3,13 +3,13 @@
 import base64
 import binascii
 import json
-import re
 import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from app.api_errors import ApiError
+from app.data_dir import RUN_ID
 from app.transitions import DELETING, LIVE
 
 # One damaged configuration must not keep the others from being listed.
@@ -22,7 +22,6 @@ LISTED = (
     " code_version, manifest_hash"
 )
 JSON_COLUMNS = ("error", "metrics", "validation", "config")
-RUN_ID = re.compile(r"[0-9a-f]{20}")
 Cursor = tuple[int, str]
 
 

@@ -14,13 +14,13 @@ from typing import Any
 from app import transitions
 from app.api_errors import ApiError
 from app.creation import BeingDeletedError, Created, Key, bound_to, create
-from app.data_dir import DataDir
+from app.data_dir import RUN_ID, DataDir
 from app.engine_calls import EngineCalls
 from app.executor import Executor
 from app.fault_points import DISK_FAULTS, KILL, FaultPoints
 from app.presets import PresetService
 from app.removal import Remover
-from app.run_records import RUN_ID, Selection, list_runs, live_configs, read_run
+from app.run_records import Selection, list_runs, live_configs, read_run
 from app.transitions import LIVE
 from app.writer import Transaction, Writer
 from engine.errors import ConfigError, StorageError

@@ -89,7 +89,12 @@ def datasets_command(data_dir: Path | None, *, as_json: bool) -> None:
         return
     table = Table(box=box.SIMPLE_HEAD)
     for title in ("provider", "symbol", "timeframe", "bars", "from", "to", "remarks"):
-        table.add_column(title, justify="right" if title == "bars" else "left")
+        table.add_column(
+            title,
+            justify="right" if title == "bars" else "left",
+            overflow="fold",  # no part of a name is left out
+            min_width=10 if title in {"from", "to"} else None,
+        )
     for info in list_datasets(settings):
         bars = "" if info.bars is None else f"{info.bars:,}"
         span = ["" if ts is None else day(ts) for ts in (info.first_ts, info.last_ts)]

@@ -9,7 +9,7 @@ from typing import IO
 from app.local_runs import find_run
 from app.settings import read_settings
 from engine.artifacts import read_manifest
-from engine.artifacts.manifest import file_sha256
+from engine.artifacts.manifest import MANIFEST, file_sha256
 from engine.artifacts.views import write_csv
 from engine.errors import OutputError, StorageError, VerificationError
 
@@ -40,11 +40,15 @@ def opened(out: Path | None) -> Iterator[IO[bytes]]:
     """Open a new file, or standard output where none is named; what fails leaves no file.
 
     Raises
-        OutputError where the file is there already; StorageError where it cannot be written.
+        OutputError where the file is there already, or would lie among the files of a run, which
+        would then not verify; StorageError where it cannot be written.
     """
     if out is None:
         yield sys.stdout.buffer
         return
+    if (out.parent / MANIFEST).exists():
+        message = f"{out} would lie among the files of a run; name another place with --out"
+        raise OutputError(message)
     try:
         with out.open("xb") as file:
             try:

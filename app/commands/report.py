@@ -9,12 +9,11 @@ from rich.text import Text
 
 from app.commands.export import opened
 from app.commands.holding import holding
-from app.data_dir import HeldError
+from app.data_dir import RUN_ID, HeldError
 from app.frozen import keep_font_cache
 from app.local_client import LocalClient
 from app.local_runs import RUNS, find_run, is_folder
 from app.report import make_report
-from app.run_records import RUN_ID
 from app.settings import read_settings
 from app.terminal import Output
 from engine.artifacts.manifest import HASHES_DISAGREE

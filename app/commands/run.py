@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Mapping
-from contextlib import closing, nullcontext
+from contextlib import closing, nullcontext, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,7 +52,20 @@ class RunRequest:
 
 
 def run_command(request: RunRequest) -> None:
-    """Run to artifacts, then print the table of results, or summary.json."""
+    """Run to artifacts, then print the table of results, or summary.json.
+
+    What a plugin prints meanwhile does not come between where the output is to be read as JSON.
+    """
+    with redirect_stdout(sys.stderr) if request.as_json else nullcontext():
+        place, note = _run(request)
+    if request.as_json:
+        sys.stdout.write((place / "summary.json").read_text(encoding="utf-8"))
+    else:
+        print_results(place, note)
+
+
+def _run(request: RunRequest) -> tuple[Path, str | None]:
+    """Run to artifacts; return where they are, and what is to be noted of that."""
     settings = read_settings(
         {
             "data_dir": request.data_dir,
@@ -86,10 +99,7 @@ def run_command(request: RunRequest) -> None:
             note = None
     if request.candles is not None:
         say(changes(prepared.loaded.report))
-    if request.as_json:
-        sys.stdout.write((place / "summary.json").read_text(encoding="utf-8"))
-    else:
-        print_results(place, note)
+    return place, note
 
 
 def _raw_config(request: RunRequest, options: ReadOptions) -> dict[str, Any]:
@@ -103,6 +113,8 @@ def _raw_config(request: RunRequest, options: ReadOptions) -> dict[str, Any]:
     if request.on_bad_rows is not None:
         raw["on_bad_rows"] = request.on_bad_rows
     raw = with_overrides(raw, request.overrides)
+    if request.candles is not None and raw["provider"] != "local":
+        raise ConfigError.of("provider", "is local where --candles names a file")
     if request.candles is not None and "timeframe" not in raw:
         file = FileProvider(request.candles, options)
         # By the run's own rule for bad rows, so that what is said of them is true of the run.

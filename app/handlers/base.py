@@ -19,11 +19,11 @@ from tornado.httputil import HTTPServerRequest
 
 from app.api_errors import INSIDE, ApiError, as_api_error, as_query_error
 from app.candle_files import CandleFiles
+from app.data_dir import RUN_ID
 from app.engine_calls import EngineCalls
 from app.events import EventLog
 from app.operations import Operation, whole
 from app.presets import PresetService
-from app.run_records import RUN_ID
 from app.runs import RunService
 from app.security import HEADERS, Gate, preflight_headers
 from app.strict_json import compact, parse_json

@@ -6,10 +6,10 @@ import json
 from tornado.iostream import StreamClosedError
 
 from app.api_errors import ApiError
+from app.data_dir import RUN_ID
 from app.events import LogState, Tail
 from app.handlers.query import QueryHandler
 from app.operations import AFTER_ID, whole
-from app.run_records import RUN_ID
 from app.runs import no_such_run
 from app.writer import now_ms
 from engine.errors import Fault

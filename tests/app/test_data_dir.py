@@ -99,10 +99,16 @@ def contents(folder: Path) -> dict[str, int]:
 
 
 @pytest.mark.parametrize(
-    "names", [["tmp/mine/"], ["build.sh", "tmp/mine/"], ["candles/", "tmp/mine/"]]
+    "names",
+    [
+        ["tmp/mine/"],
+        ["build.sh", "tmp/mine/"],
+        ["candles/", "tmp/mine/"],
+        ["candles/", "runs/mine/"],
+    ],
 )
 def test_a_directory_of_other_files(tmp_path: Path, names: list[str]) -> None:
-    """A directory whose tmp is somebody's is refused in a sentence, and stays as it is."""
+    """A directory whose tmp or runs are somebody's is refused in a sentence, and stays as it is."""
     for name in names:
         place = tmp_path / name
         place.mkdir(parents=True) if name.endswith("/") else place.touch(0o755)
@@ -111,7 +117,7 @@ def test_a_directory_of_other_files(tmp_path: Path, names: list[str]) -> None:
     with pytest.raises(StartError) as caught, held(tmp_path):
         pass
     assert str(caught.value) == (
-        f"The directory {tmp_path} is not Studio's, and its tmp would be emptied; "
+        f"The directory {tmp_path} is not Studio's, and its {names[-1].split('/')[0]} would be emptied; "
         "name another one with --data-dir."
     )
     assert (contents(tmp_path), mode(tmp_path)) == (before, 0o755)

@@ -241,3 +241,17 @@ def test_a_name_with_a_dollar_is_drawn(load: Callable[[str], Plugin], tmp_path: 
     load(STRATEGY.replace('"mine"', r'r"a$\frac$b"').replace("BODY", "np.ones(len(view.candles))"))
     run(SAMPLE | {"plot": True, "strategy": {"name": r"a$\frac$b"}}, out=tmp_path / "r")
     assert (tmp_path / "r/plot.png").is_file()
+
+
+@pytest.mark.usefixtures("unload_after")
+def test_what_a_plugin_prints(studio: Studio, tmp_path: Path) -> None:
+    """It does not come into what is to be read as JSON, which is summary.json alone."""
+    plugin = tmp_path / "talks.py"
+    body = "np.ones(len(view.candles), dtype=int) if print('in a run') is None else None"
+    plugin.write_text("print('loaded')\n" + STRATEGY.replace("BODY", body), encoding="utf-8")
+    ended = studio(
+        "run", "--plugins", plugin, "--no-plot", "--json", "--out", "r", "--set", "strategy=mine",
+        "--set", "validation={}",
+    )  # fmt: skip
+    assert ended.out == (tmp_path / "r/summary.json").read_text(encoding="utf-8")
+    assert {"loaded", "in a run"} <= set(ended.err.splitlines())

@@ -28,6 +28,19 @@ def test_the_command(studio: Studio, folder: Path, content: bytes, tmp_path: Pat
     assert printed.out.encode() == content
 
 
+def test_not_among_the_files_of_a_run(
+    studio: Studio, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a report or a table would lie among a run's files, which then did not verify, none is."""
+    before = sorted(folder.iterdir())
+    monkeypatch.chdir(folder)
+    for command in (("report", "."), ("export", ".", "equity", "--out", "e.csv")):
+        refused = studio(*command)
+        assert (refused.code, "would lie among the files of a run" in refused.err) == (2, True)
+    assert sorted(folder.iterdir()) == before
+    assert studio("verify", ".").code == 0
+
+
 def test_a_file_that_is_there(studio: Studio, folder: Path, tmp_path: Path) -> None:
     """The same report may be written again; any other file is left as it is."""
     place = tmp_path / "mine.html"

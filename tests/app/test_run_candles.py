@@ -33,6 +33,15 @@ def test_candles_alone_are_run_as_the_sample_is(studio: Studio, candles: Path) -
     assert (bare.code, "Whether to believe it: not tested" in bare.out) == (0, True)
 
 
+def test_no_other_origin_is_claimed(studio: Studio, candles: Path) -> None:
+    """Candles of a file are local ones; a run of them that says otherwise is refused."""
+    ended = studio("run", "--candles", candles, "--set", "provider=sample", "--no-plot")
+    assert (ended.code, ended.err) == (
+        2, "studio: provider: is local where --candles names a file\n",
+    )  # fmt: skip
+    assert studio("run", "--candles", candles, "--set", "provider=local", "--no-plot").code == 0
+
+
 def test_timeframe_is_told_by_the_bars(studio: Studio, candles: Path) -> None:
     """A file whose name tells no timeframe is taken for what the step between its bars is."""
     plain = candles.rename(candles.with_name("TEST.csv"))

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from app.__main__ import main as studio_program
 from engine.artifacts import verify
 
 Studio = Callable[..., Any]
@@ -38,6 +39,8 @@ def leftovers(folder: Path) -> list[str]:
         ),
         (["run", "--set", "strategy.name=dual_smaa"], 2, "did you mean 'dual_sma'?"),
         (["run", "--set", "execution.slippage_bps=NaN"], 2, "should be a valid number"),
+        (["run", "--set", "start=2010"], 2, "start: '2010' is not an ISO-8601 date or time"),
+        (["run", "--set", "end=20150101"], 2, "end: '20150101' is not an ISO-8601 date or time"),
         (["run", "--tz", "UTC"], 2, "studio: --tz goes with --candles\n"),
         (["run", "--set", "indicators=[]", "--set", "indicators.²=1"], 2, "names no item"),
         (
@@ -198,7 +201,11 @@ def test_an_interrupted_run_leaves_nothing(tmp_path: Path, number: signal.Signal
             time.sleep(0.002)  # until it has begun to write
         run.send_signal(number)
         out, err = run.communicate()
-    assert (run.returncode, out, err) == (130, "", "studio: Interrupted; nothing was kept.\n")
+    assert (run.returncode, out, err) == (
+        130,
+        "",
+        "studio: Interrupted; nothing unfinished was kept.\n",
+    )
     assert leftovers(tmp_path) == []
 
 
@@ -267,3 +274,24 @@ def test_times_beyond_what_can_be_dated(studio: Studio, start: object) -> None:
     """A start outside the years 1000 to 9000 is a fault of the configuration."""
     ended = studio("run", "--set", f"start={start}")
     assert (ended.code, ended.err.startswith("studio: start: should be")) == (2, True)
+
+
+def test_an_interrupt_while_it_loads(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Interrupted before anything was done, it says so in a sentence too."""
+
+    def interrupted() -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("app.cli.main", interrupted)
+    monkeypatch.setattr("gc.freeze", lambda: None)
+    assert studio_program() == 130
+    assert capsys.readouterr().err == "studio: Interrupted; nothing unfinished was kept.\n"
+
+
+def test_a_notebook_s_environment(process: Callable[..., Any]) -> None:
+    """What a notebook says of matplotlib's windows keeps no run from its picture."""
+    short = ("--set", "validation={}", "--set", "end=1999-12-31", "--out", "r")
+    ended = process("run", *short, MPLBACKEND="module://of.a.notebook")
+    assert (ended.code, ended.err) == (0, "")

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from app.run_records import RUN_ID
+from app.data_dir import RUN_ID
 
 ROOT = Path(__file__).resolve().parents[3]
 

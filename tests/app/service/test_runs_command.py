@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 Server = Any
 
 
@@ -19,6 +21,18 @@ def test_lists_runs_beside_the_server(server: Server, studio: Callable[..., Any]
     assert f"{bad['metrics']['permutation_p_value']:.3f}" in row
     as_json = studio("runs", "--json", "--data-dir", server.data_dir)
     assert json.loads(as_json.out) == server.get("/runs").json
+
+
+def test_names_are_whole_on_a_narrow_terminal(
+    server: Server, studio: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What one has to name to other commands is never cut off."""
+    run_id = server.completed()["run_id"]
+    monkeypatch.setenv("COLUMNS", "80")
+    assert run_id in studio("runs", "--data-dir", server.data_dir).out
+    listed = studio("datasets", "--data-dir", server.data_dir).out
+    assert "1999-01-04" in listed
+    assert "\N{HORIZONTAL ELLIPSIS}" not in listed
 
 
 def test_lists_runs_without_a_server(serve: Callable[..., Any], studio: Callable[..., Any]) -> None:
