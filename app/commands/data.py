@@ -93,7 +93,6 @@ def datasets_command(data_dir: Path | None, *, as_json: bool) -> None:
             title,
             justify="right" if title == "bars" else "left",
             overflow="fold",  # no part of a name is left out
-            min_width=10 if title in {"from", "to"} else None,
         )
     for info in list_datasets(settings):
         bars = "" if info.bars is None else f"{info.bars:,}"

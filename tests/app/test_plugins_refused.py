@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from plugin_sources import COMPONENTS, SAMPLE, STRATEGY, TEST, Studio
 
-from engine.errors import ConfigError, PluginError
+from engine.errors import ConfigError, PluginError, StudioError
 from engine.pipeline import run
 from engine.plan import make_plan
 from engine.plugins import REGISTRIES, Plugin
@@ -109,13 +109,15 @@ def test_a_plugin_that_exits(load: Callable[[str], Plugin]) -> None:
         run(SAMPLE | {"strategy": {"name": "mine"}})
 
 
-@pytest.mark.parametrize("name", ["ts", "sma_5"])
-def test_two_equal_columns_are_refused(load: Callable[[str], Plugin], name: str) -> None:
-    """An indicator whose column is the time, or another one's, is refused."""
+@pytest.mark.parametrize(("name", "error"), [("ts", PluginError), ("sma_5", ConfigError)])
+def test_two_equal_columns_are_refused(
+    load: Callable[[str], Plugin], name: str, error: type[StudioError]
+) -> None:
+    """Two features of one column are the configuration's fault, a column ``ts`` is the plugin's."""
     source = COMPONENTS.replace('"short"', f'"{name}"').replace(
         "np.ones(2)}", "inputs.candles.close}"
     )
     load(source)
     listed = [{"name": "sma", "params": {"length": 5}}, {"name": name}]
-    with pytest.raises(ConfigError, match=name):
+    with pytest.raises(error, match=name):
         run(SAMPLE | {"indicators": listed})
