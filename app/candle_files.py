@@ -4,16 +4,11 @@ import contextlib
 import secrets
 import shutil
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
 from app.engine_calls import EngineCalls
-from app.memory import FreedMemory
 from engine.errors import StorageError
-
-if TYPE_CHECKING:
-    from app.backtests import Backtests
 
 Live = Callable[[], Iterable[Mapping[str, Any]]]
 
@@ -58,12 +53,11 @@ class Upload:
 
 
 class CandleFiles:
-    """Imports for the handlers, on the loop; one file is read at a time."""
+    """Imports for the handlers, on the loop; with an engine that reads one file at a time."""
 
-    def __init__(self, tmp: Path, backtests: "Callable[[], Backtests]", freed: FreedMemory) -> None:
+    def __init__(self, tmp: Path, engine: EngineCalls) -> None:
         self._tmp = tmp
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="import")
-        self._engine = EngineCalls(backtests, self._thread, freed)
+        self._engine = engine
 
     def upload(self, name: str) -> Upload:
         """Return a place for a file that is going to be sent."""
@@ -80,7 +74,3 @@ class CandleFiles:
         return await self._engine.ask(
             lambda backtests: backtests.import_file(upload.path, symbol, timeframe, said, live)
         )
-
-    def close(self) -> None:
-        """Take no more; what is being read is finished."""
-        self._thread.shutdown(cancel_futures=True)

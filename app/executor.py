@@ -1,18 +1,18 @@
 """The pool that runs: each worker takes the next run from the queue and brings it to an end.
 
-May be called from any thread. The queue itself is in the database; the semaphore only says how
-often it is worth looking there.
+May be called from any thread. The queue itself is in the database; what waits for the threads only
+says how often it is worth looking there.
 """
 
 import contextlib
 import logging
 import threading
-import time
 from collections.abc import Callable
 from typing import Protocol
 
 from app import transitions
 from app.api_errors import INSIDE
+from app.threads import RestingThreads
 from app.transitions import Claimed
 from app.writer import Transaction, Writer
 from engine.errors import StorageError
@@ -39,38 +39,29 @@ class Surroundings(Protocol):
 
 
 class Executor:
-    """``workers`` threads; ``make_job`` is called on them, and may take its time at first."""
+    """Brings runs to an end on ``threads``; ``make_job`` is called there, and may take its time."""
 
     def __init__(
         self,
-        workers: int,
+        threads: RestingThreads,
         writer: Writer,
         make_job: Callable[[Claimed, Surroundings], Job],
         ended: Callable[[], None],
     ) -> None:
+        self._threads = threads
         self._writer = writer
         self._make_job = make_job
         self._ended = ended
-        self._queued = threading.Semaphore(0)
         self._stopping = threading.Event()
         self._lock = threading.Lock()
         self._active: set[Attempt] = set()
         self._to_cancel: set[Attempt] = set()
-        self._threads = [
-            threading.Thread(target=self._serve, name=f"worker-{i}", daemon=True)
-            for i in range(workers)
-        ]
-
-    def start(self, n_queued: int) -> None:
-        """Begin to work on what is queued already."""
-        for thread in self._threads:
-            thread.start()
-        self.notify(n_queued)
 
     def notify(self, n_queued: int = 1) -> None:
         """Say that runs have been queued."""
-        if n_queued:
-            self._queued.release(n_queued)
+        with contextlib.suppress(RuntimeError):  # the next start finds them
+            for _ in range(n_queued):
+                self._threads.submit(self._take)
 
     def cancel(self, run_id: str, attempt: int) -> None:
         """Ask the worker of an attempt to stop; one that has ended is not asked."""
@@ -79,34 +70,30 @@ class Executor:
                 self._to_cancel.add((run_id, attempt))
 
     def stop(self, timeout_s: float) -> bool:
-        """Interrupt what runs and put it back into the queue; tell whether all threads ended."""
+        """Interrupt what runs and put it back into the queue; tell whether all work ended."""
         self._stopping.set()
-        self._queued.release(len(self._threads))
-        until = time.monotonic() + timeout_s
-        for thread in self._threads:
-            if thread.is_alive():
-                thread.join(max(0.0, until - time.monotonic()))
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        all_ended = self._threads.finished(timeout_s)
         with self._lock:
             left = sorted(self._active)
         for run_id, attempt in left:
             log.warning("left behind at work", extra={"run_id": run_id})
             self._writer.submit(transitions.requeue(run_id, attempt, crashed=False), lasting=True)
-        return not any(thread.is_alive() for thread in self._threads)
+        return all_ended
 
-    def _serve(self) -> None:
-        while True:
-            self._queued.acquire()
-            if self._stopping.is_set():
-                return
-            try:
-                claimed = self._claim()
-            except StorageError:  # the database has been closed
-                return
-            except Exception:
-                log.exception("the queue could not be read")
-                continue
-            if claimed is not None:
-                self._work(claimed)
+    def _take(self) -> None:
+        """Take the next run, if there is one, and work on it."""
+        if self._stopping.is_set():
+            return
+        try:
+            claimed = self._claim()
+        except StorageError:  # the database has been closed
+            return
+        except Exception:
+            log.exception("the queue could not be read")
+            return
+        if claimed is not None:
+            self._work(claimed)
 
     def _claim(self) -> Claimed | None:
         """Take the next run; it counts as active before anyone can see that it is running.

@@ -9,10 +9,11 @@ import contextlib
 import ctypes
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor as Threads
 
 from app.process import look_for_garbage
+from app.threads import RestingThreads
 
 # Of malloc.h: how many heaps there are; how large a block lies outside of them, in pages of its
 # own; how much may lie free at the end before it is given back.
@@ -47,10 +48,14 @@ def _of_glibc(name: str) -> Callable[..., int] | None:
 
 
 class FreedMemory:
-    """Gives back what work has freed, on one of ``threads``; used on the loop."""
+    """Gives back what work has freed, on one of ``threads``; used on the loop.
 
-    def __init__(self, threads: Threads) -> None:
+    Threads that are ``resting`` end meanwhile, and what was kept for them is free as well.
+    """
+
+    def __init__(self, threads: Threads, resting: Sequence[RestingThreads] = ()) -> None:
         self._threads = threads
+        self._resting = resting
         self._trim = _of_glibc("malloc_trim")
         self._planned: asyncio.TimerHandle | None = None
         self._at_rest: asyncio.TimerHandle | None = None
@@ -62,11 +67,16 @@ class FreedMemory:
             self._planned = loop.call_later(AFTER_S, self._when_due)
         if self._at_rest is not None:
             self._at_rest.cancel()
-        self._at_rest = loop.call_later(AT_REST_S, self._submit, self._give_back_all)
+        self._at_rest = loop.call_later(AT_REST_S, self._when_at_rest)
 
     def _when_due(self) -> None:
         self._planned = None
         self._submit(self._give_back)
+
+    def _when_at_rest(self) -> None:
+        for threads in self._resting:
+            threads.rest()
+        self._submit(self._give_back_all)
 
     def _submit(self, work: Callable[[], None]) -> None:
         with contextlib.suppress(RuntimeError):  # the server has stopped

@@ -45,6 +45,7 @@ from app.runs import RunService
 from app.runtime_file import remove_runtime, write_runtime
 from app.security import WILDCARDS, Gate, allowed_hosts
 from app.settings import Settings
+from app.threads import RestingThreads
 from app.token_file import TokenSource, Verifier, obtain_token
 from app.transitions import Claimed
 from app.writer import Writer
@@ -124,9 +125,12 @@ class Server:
         self._data_dir = DataDir(settings.data_dir)
         self._exit = contextlib.ExitStack()
         self._backtests = Once(functools.partial(_load_backtests, settings))
-        self._threads = ThreadPoolExecutor(2, thread_name_prefix="request")
+        self._workers = RestingThreads(settings.workers, "worker")
+        self._threads = RestingThreads(2, "request")
+        self._imports = RestingThreads(1, "import")  # one file is read at a time
         self._housekeeping = ThreadPoolExecutor(1, thread_name_prefix="housekeeping")
-        self._freed = FreedMemory(self._housekeeping)
+        resting = (self._workers, self._threads, self._imports)
+        self._freed = FreedMemory(self._housekeeping, resting)
         self._engine = EngineCalls(self._backtests, self._threads, self._freed)
 
     async def start(self) -> Started:
@@ -164,8 +168,9 @@ class Server:
         remover = Remover(self._writer, data_dir, settings.retention, self._faults)
         recovered = recover(self._writer, data_dir, remover, _load_reader)
         notes += _found(recovered)
-        self._executor = Executor(settings.workers, self._writer, self._job, self._ended)
-        self._candle_files = CandleFiles(data_dir.tmp, self._backtests, self._freed)
+        self._executor = Executor(self._workers, self._writer, self._job, self._ended)
+        imports = EngineCalls(self._backtests, self._imports, self._freed)
+        self._candle_files = CandleFiles(data_dir.tmp, imports)
         self._presets = PresetService(reader, self._writer, self._engine)
         self._runs = RunService(
             reader=reader,
@@ -187,7 +192,7 @@ class Server:
             log.warning(note)
         log.info("listening on port %d", self.port)
         sys.setswitchinterval(0.001)  # so that two busy workers do not keep the loop waiting
-        self._executor.start(recovered.n_queued)
+        self._executor.notify(recovered.n_queued)
         self._warm_up = loop.call_later(WARM_UP_AFTER_S, self._threads.submit, self._backtests)
         return Started(url, token, tuple(notes), ipaddress.ip_address(bound[0]).is_loopback)
 
@@ -267,8 +272,8 @@ class Server:
         """Wait a moment for requests that read candles; tell whether they are done."""
 
         def close() -> None:
-            self._threads.shutdown(cancel_futures=True)
-            self._candle_files.close()
+            for threads in (self._threads, self._imports):
+                threads.shutdown(cancel_futures=True)
 
         waiting = threading.Thread(target=close, daemon=True)
         waiting.start()
