@@ -130,7 +130,7 @@ NewFile = Annotated[
     typer.Option(
         parser=path,
         metavar="FILE",
-        help="Into this new file [standard output].",
+        help="Into this new file, - for standard output [-].",
         show_default=False,
     ),
 ]

@@ -14,6 +14,8 @@ from app.writer import Transaction, Writer, now_ms
 from engine.errors import ConfigError, Fault, faults_from
 from engine.wording import NAME_RULE, is_portable_name
 
+FIELDS = {"name", "config"}
+
 
 def merged(base: Mapping[str, Any], over: Mapping[str, Any], place: str = "") -> dict[str, Any]:
     """Return ``base`` with ``over`` laid on it: objects merge, lists and nulls replace.
@@ -45,6 +47,23 @@ def check_name(name: object) -> str:
     if not isinstance(name, str) or not is_portable_name(name):
         raise ConfigError.of("name", NAME_RULE)
     return name
+
+
+def wrong_in(preset: object) -> list[Fault]:
+    """Return what keeps something from being ``{name, config}``, but for what the latter holds.
+
+    Raises
+        ConfigError where it is no object at all.
+    """
+    if not isinstance(preset, dict):
+        raise ConfigError.of("", "should be an object")
+    faults = [Fault(field, "unknown field") for field in sorted(preset.keys() - FIELDS)]
+    faults += [Fault(field, "is required") for field in sorted(FIELDS - preset.keys())]
+    if "config" in preset and not isinstance(preset["config"], dict):
+        faults.append(Fault("config", "should be an object"))
+    if "name" in preset:
+        faults += faults_from(check_name, preset["name"])
+    return faults
 
 
 def put(name: str, config: Mapping[str, Any]) -> Callable[[Transaction], bool]:

@@ -13,6 +13,8 @@ from engine.artifacts.manifest import MANIFEST, file_sha256
 from engine.artifacts.views import write_csv
 from engine.errors import OutputError, StorageError, VerificationError
 
+STANDARD_OUTPUT = Path("-")
+
 
 def export_command(run_or_dir: str, name: str, out: Path | None, data_dir: Path | None) -> None:
     """Write a Parquet artifact as CSV to a new file or standard output.
@@ -37,13 +39,13 @@ def export_command(run_or_dir: str, name: str, out: Path | None, data_dir: Path 
 
 @contextlib.contextmanager
 def opened(out: Path | None) -> Iterator[IO[bytes]]:
-    """Open a new file, or standard output where none is named; what fails leaves no file.
+    """Open a new file, or standard output where that or none is named; a failure leaves no file.
 
     Raises
         OutputError where the file is there already, or would lie among the files of a run, which
         would then not verify; StorageError where it cannot be written.
     """
-    if out is None:
+    if out is None or out == STANDARD_OUTPUT:
         yield sys.stdout.buffer
         return
     if (out.parent / MANIFEST).exists():

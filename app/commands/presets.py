@@ -20,7 +20,7 @@ from app.data_dir import DataDir, HeldError
 from app.database import open_database, open_for_reading
 from app.fault_points import FaultPoints
 from app.local_client import LocalClient
-from app.presets import check_name, list_presets, put
+from app.presets import list_presets, put, wrong_in
 from app.settings import read_settings
 from app.terminal import Output
 from app.writer import Writer
@@ -58,9 +58,6 @@ def export_command(name: str, out: Path | None, data_dir: Path | None) -> None:
         raise DataError(message)
     kept = {"name": name, "config": found["config"]}
     text = json.dumps(kept, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
-    if out is None:
-        sys.stdout.write(text)
-        return
     with opened(out) as file:
         file.write(text.encode())
 
@@ -69,24 +66,27 @@ def import_command(file: Path, name: str | None, data_dir: Path | None) -> None:
     """Keep the preset in a JSON file: ``{name, config}``, or a configuration and ``--name``.
 
     Raises
-        ConfigError where a field is unknown or wrong.
+        ConfigError where a field is unknown or wrong, or where nobody names it.
     """
     settings = read_settings({"data_dir": data_dir})
     raw = read_config(file)
-    whole = raw if set(raw) == {"name", "config"} else {"name": None, "config": raw}
-    name = check_name(name or whole["name"])
-    config = whole["config"]
-    if not isinstance(config, dict):
-        raise ConfigError.of("config", "should be an object")
+    preset: dict[str, Any] = raw if "config" in raw else {"config": raw}
+    if name is not None:
+        preset = {**preset, "name": name}
+    elif preset is not raw:
+        raise ConfigError.of("", f"{file} is a configuration; name the preset with --name")
+    if faults := wrong_in(preset):
+        raise ConfigError(faults)
+    kept_as, config = preset["name"], preset["config"]
     try:
         with holding(settings.data_dir):
             load_plugins(settings.plugins)
             check_partial(config, settings.limits)
-            _put(DataDir(settings.data_dir), name, config)
+            _put(DataDir(settings.data_dir), kept_as, config)
     except HeldError as server:
         client = LocalClient(settings, server)
-        client.call("POST", "/presets", {"name": name, "config": config})
-    Output().print(Text(f"The preset {name} is kept."))
+        client.call("POST", "/presets", preset)
+    Output().print(Text(f"The preset {kept_as} is kept."))
 
 
 def _stored(place: DataDir) -> list[dict[str, Any]]:

@@ -1,13 +1,12 @@
 """``studio report``: everything about a run as one HTML file."""
 
-import sys
 from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
 
 from rich.text import Text
 
-from app.commands.export import opened
+from app.commands.export import STANDARD_OUTPUT, opened
 from app.commands.holding import holding
 from app.data_dir import RUN_ID, HeldError
 from app.frozen import keep_font_cache
@@ -19,8 +18,6 @@ from app.terminal import Output
 from engine.artifacts.manifest import HASHES_DISAGREE
 from engine.errors import DataError, StudioError, VerificationError
 
-STANDARD_OUTPUT = Path("-")
-
 
 def report_command(run_or_dir: str, out: Path | None, data_dir: Path | None) -> None:
     """Write the report of a run to a new file, ``<run_id>.html`` where none is named.
@@ -30,14 +27,12 @@ def report_command(run_or_dir: str, out: Path | None, data_dir: Path | None) -> 
         OutputError where the file is there already and is another one.
     """
     run_id, content = _report(run_or_dir, data_dir)
-    if out == STANDARD_OUTPUT:
-        sys.stdout.buffer.write(content)
-        return
     place = out or Path(f"{run_id}.html")
-    if not _is_there(place, content):
+    if place == STANDARD_OUTPUT or not _is_there(place, content):
         with opened(place) as file:
             file.write(content)
-    Output().print(Text(f"Report: {place}"))
+    if place != STANDARD_OUTPUT:
+        Output().print(Text(f"Report: {place}"))
 
 
 def _report(run_or_dir: str, data_dir: Path | None) -> tuple[str, bytes]:

@@ -1,7 +1,7 @@
 """``studio run``: one backtest, without a server."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing, nullcontext, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -142,18 +142,13 @@ def _chosen_config(request: RunRequest) -> dict[str, Any]:
 def _refuse_without_candles(request: RunRequest) -> None:
     """Say which flags describe a file of candles where none is named."""
     fields = {"symbol": request.symbol, "timeframe": request.timeframe}
-    reading = {
-        "tz": request.timezone,
-        "date-format": request.date_format,
-        "decimal": request.decimal,
-    }
-    flags = [f"--{name}" for name, value in (fields | reading).items() if value is not None]
+    named = {f"--{name}": value for name, value in fields.items() if value is not None}
+    flags = [*named, *reading_flags(request)]
     if not flags:
         return
-    named = " and ".join(filter(None, (", ".join(flags[:-1]), flags[-1])))
-    message = f"{named} {'goes' if len(flags) == 1 else 'go'} with --candles"
-    instead = [f"--set {name}={value}" for name, value in fields.items() if value is not None]
-    if instead:
+    message = go_with(flags, "--candles")
+    if named:
+        instead = (f"--set {flag.removeprefix('--')}={value}" for flag, value in named.items())
         message += f"; without it use {' '.join(instead)}"
     raise ConfigError.of("", message)
 
@@ -179,6 +174,22 @@ def _for_file(raw: Mapping[str, Any], request: RunRequest, path: Path) -> dict[s
     if timeframe is not None:
         config["timeframe"] = timeframe
     return config
+
+
+def reading_flags(request: Any) -> list[str]:
+    """Return the flags given that say how a candle file is to be read."""
+    flags = {
+        "--tz": request.timezone,
+        "--date-format": request.date_format,
+        "--decimal": request.decimal,
+    }
+    return [flag for flag, value in flags.items() if value is not None]
+
+
+def go_with(flags: Sequence[str], other: str) -> str:
+    """Return the sentence that flags say nothing without another one."""
+    named = " and ".join(filter(None, (", ".join(flags[:-1]), flags[-1])))
+    return f"{named} {'goes' if len(flags) == 1 else 'go'} with {other}"
 
 
 def read_options(request: Any, settings: Settings) -> ReadOptions:

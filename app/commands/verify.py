@@ -10,7 +10,7 @@ from typing import Any
 
 from rich.text import Text
 
-from app.commands.run import provider_for, read_options
+from app.commands.run import go_with, provider_for, read_options, reading_flags
 from app.config_file import read_config
 from app.frozen import keep_font_cache
 from app.local_runs import find_run
@@ -44,8 +44,10 @@ def verify_command(request: VerifyRequest) -> None:
     """Print each file's verdict.
 
     Raises
-        DataError where there is no such run; VerificationError where anything does not match.
+        ConfigError for a flag that says nothing; DataError where there is no such run;
+        VerificationError where anything does not match.
     """
+    _refuse_unheeded(request)
     settings = read_settings({"data_dir": request.data_dir, "plugins": request.plugins or None})
     folder = find_run(request.run_or_dir, settings)
     verification = verify(folder)
@@ -65,6 +67,17 @@ def verify_command(request: VerifyRequest) -> None:
                 raise VerificationError(message)
     done = "and running it again gave the same bytes" if request.rerun else "and the manifest holds"
     console.print(Text(f"Verified: {len(verification.files)} files, {done}.", style="bold green"))
+
+
+def _refuse_unheeded(request: VerifyRequest) -> None:
+    """Say which flags are for something that was not asked for."""
+    what = {"--candles": request.candles, "--plugins": request.plugins}
+    reading = reading_flags(request)
+    again = [*(flag for flag, value in what.items() if value), *reading]
+    if again and not request.rerun:
+        raise ConfigError.of("", go_with(again, "--rerun"))
+    if reading and request.candles is None:
+        raise ConfigError.of("", go_with(reading, "--candles"))
 
 
 def _say(console: Output, check: FileCheck, praise: str, width: int) -> None:

@@ -1,13 +1,8 @@
 """``/presets``: parts of configurations, kept under names."""
 
-from typing import Any
-
 from app.handlers.base import Handler
-from app.presets import check_name, no_such_preset
-from engine.errors import ConfigError, Fault, faults_from
+from app.presets import no_such_preset, wrong_in
 from engine.wording import is_portable_name
-
-FIELDS = {"name", "config"}
 
 
 class Presets(Handler):
@@ -21,7 +16,7 @@ class Presets(Handler):
     async def post(self) -> None:
         """Store a preset, in the place of one of the same name."""
         body = self.json_body()
-        if faults := _faults(body):
+        if faults := wrong_in(body):
             await self.services.presets.refuse(faults, body.get("config"))
         made = await self.services.presets.put(body["name"], body["config"])
         self.answer(body, 201 if made else 200)
@@ -45,16 +40,3 @@ def _known(name: str) -> str:
     if not is_portable_name(name):
         raise no_such_preset()
     return name
-
-
-def _faults(body: Any) -> list[Fault]:
-    """Return what keeps a body from being ``{name, config}``, but for what the latter holds."""
-    if not isinstance(body, dict):
-        raise ConfigError.of("", "should be an object")
-    faults = [Fault(field, "unknown field") for field in sorted(body.keys() - FIELDS)]
-    faults += [Fault(field, "is required") for field in sorted(FIELDS - body.keys())]
-    if "config" in body and not isinstance(body["config"], dict):
-        faults.append(Fault("config", "should be an object"))
-    if "name" in body:
-        faults += faults_from(check_name, body["name"])
-    return faults

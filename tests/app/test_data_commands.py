@@ -219,6 +219,7 @@ def test_export_writes_csv(studio: Studio, tmp_path: Path) -> None:
     """A table of a run comes as CSV with the very numbers, on standard output or in a file."""
     assert studio("run", "--no-plot", "--out", "r", "--set", "end=2000-12-31").code == 0
     assert studio("export", "r", "equity", "--csv", "--out", "e.csv").code == 0
+    assert studio("export", "r", "equity", "--out", "-").out == Path("e.csv").read_text("utf-8")
     lines = (tmp_path / "e.csv").read_text(encoding="utf-8").splitlines()
     table = pq.ParquetFile(tmp_path / "r/equity.parquet").read().to_pydict()
     assert lines[0] == "ts,close,target_weight,position,cash,equity,benchmark"

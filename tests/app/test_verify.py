@@ -128,6 +128,20 @@ def test_rerun_needs_the_candles(studio: Studio, tmp_path: Path) -> None:
     assert (other.code, "the candles are not those of the run" in other.err) == (5, True)
 
 
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--candles", "ES_1h.csv", "--tz", "UTC"], "--candles and --tz go with --rerun"),
+        (["--plugins", "mine.py"], "--plugins goes with --rerun"),
+        (["--rerun", "--decimal", ","], "--decimal goes with --candles"),
+    ],
+)
+def test_flags_that_say_nothing(studio: Studio, flags: list[str], words: str) -> None:
+    """What is only for a run made again, or for a file, is refused without that."""
+    ended = studio("verify", "any", *flags)
+    assert (ended.code, ended.out, ended.err) == (2, "", f"studio: {words}\n")
+
+
 def test_rerun_needs_the_plugin(process: Callable[..., Any], tmp_path: Path) -> None:
     """Where the plugin of a run is not named, that is said beside what is unknown without it."""
     (tmp_path / "mine.py").write_text(PLUGIN, encoding="utf-8")

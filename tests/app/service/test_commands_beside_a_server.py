@@ -44,7 +44,10 @@ def test_presets_without_a_server(studio: Studio, tmp_path: Path) -> None:
     assert json.loads(studio("presets", "export", "mine").out) == {
         "name": "mine", "config": {"seed": 3}
     }  # fmt: skip
+    kept = studio("presets", "export", "mine", "--out", "-").out
     assert studio("presets", "export", "mine", "--out", "kept.json").code == 0
+    assert (tmp_path / "kept.json").read_text(encoding="utf-8") == kept
+    assert not (tmp_path / "-").exists()
     assert studio("presets", "export", "mine", "--out", "kept.json").code == 2
     assert studio("presets", "import", "kept.json", "--name", "again").code == 0
     assert len(json.loads(studio("presets", "list", "--json").out)["presets"]) == 2
@@ -101,6 +104,26 @@ def test_presets_through_a_server(server: Server, studio: Studio, tmp_path: Path
     bare.write_text('{"seed": 5}', encoding="utf-8")
     assert studio("presets", "import", bare, "--name", "bare", *place).code == 0
     assert server.get("/presets/bare").json["config"] == {"seed": 5}
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "words"),
+    [
+        ({"seed": 3}, None, "preset.json is a configuration; name the preset with --name"),
+        ({"seed": 3}, "nul", "name: should be"),
+        ({"config": {}}, None, "name: is required"),
+        ({"name": "a", "config": {}, "more": 1}, "b", "more: unknown field"),
+        ({"name": "a", "seed": 3}, "b", "name: unknown field"),
+        ({}, None, "preset.json is a configuration; name the preset with --name"),
+    ],
+)
+def test_what_is_no_preset(
+    studio: Studio, tmp_path: Path, content: Any, name: str | None, words: str
+) -> None:
+    """A file that is not {name, config}, and no configuration either, is told by its own fault."""
+    (tmp_path / "preset.json").write_text(json.dumps(content), encoding="utf-8")
+    ended = studio("presets", "import", "preset.json", *(("--name", name) if name else ()))
+    assert (ended.code, ended.out, ended.err.startswith(f"studio: {words}")) == (2, "", True)
 
 
 @pytest.mark.parametrize("beside", [False, True])
