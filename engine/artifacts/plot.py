@@ -2,7 +2,7 @@
 
 import io
 import logging
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any
 
@@ -35,8 +35,9 @@ if TYPE_CHECKING:
 
     from engine.records import Floats
 
-# matplotlib's settings and caches are shared by all threads.
-_LOCK = threading.Lock()
+# One thread draws: matplotlib's settings are shared by all threads, and its fonts, with their open
+# files, are kept for each that ever drew.
+_DRAWING = ThreadPoolExecutor(1, thread_name_prefix="drawing")
 HEIGHT, PANELS_HEIGHT = 8.4, 2.7  # inches
 MAX_MARKERS = 300
 MAX_STRETCHES = 500
@@ -59,6 +60,18 @@ STYLE = {
 
 def draw_png(picture: Picture, file: IO[bytes]) -> None:
     """Write the whole picture as PNG; the same run gives the same bytes."""
+    file.write(_DRAWING.submit(_as_png, picture).result())
+
+
+def draw_svgs(picture: Picture) -> list[bytes]:
+    """Return the parts of the picture as SVG, the run's own first and then a test each.
+
+    Text is text; the header is left out. The same run gives the same bytes.
+    """
+    return _DRAWING.submit(_as_svgs, picture).result()
+
+
+def _as_png(picture: Picture) -> bytes:
     with _matplotlib() as new_figure:
         panels = list(validation_panels(picture))
         below = PANELS_HEIGHT if panels else 0.0
@@ -78,14 +91,10 @@ def draw_png(picture: Picture, file: IO[bytes]) -> None:
                 draw_panel(figure.add_subplot(places[column]))
         content = io.BytesIO()
         figure.savefig(content, format="png", metadata={"Software": None})
-    file.write(content.getvalue())
+    return content.getvalue()
 
 
-def draw_svgs(picture: Picture) -> list[bytes]:
-    """Return the parts of the picture as SVG, the run's own first and then a test each.
-
-    Text is text; the header is left out. The same run gives the same bytes.
-    """
+def _as_svgs(picture: Picture) -> list[bytes]:
     with _matplotlib() as new_figure:
         figure = new_figure(10.0, 7.4)
         _draw_run(figure, picture, left=0.075, right=0.975, top=0.965, bottom=0.045)
@@ -129,7 +138,7 @@ def _matplotlib() -> "Iterator[Callable[[float, float], Figure]]":
 
     settings: Any = {**mpl.rcParamsDefault, **STYLE}
     del settings["backend"]  # to set it would import one with a window
-    with _LOCK, mpl.rc_context(settings):
+    with mpl.rc_context(settings):
         try:
             yield new_figure
         finally:
