@@ -1,11 +1,13 @@
 """The plot of a run, drawn from its files as well, whole or in parts."""
 
+import contextlib
 import dataclasses
 import gc
 import io
 import json
 import weakref
 import xml.etree.ElementTree as ET
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -108,6 +110,30 @@ def test_pixels_go_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         assert [each() for each in drawn] == [None] * max(1, len(drawn))
     finally:
         gc.enable()
+
+
+def test_fonts_are_opened_once(tmp_path: Path) -> None:
+    """However many threads want pictures, the files of fonts that are open do not grow in number.
+
+    matplotlib opens them anew for each thread that draws, and keeps them.
+    """
+    _, picture = both(tmp_path)
+    draw_png(picture, io.BytesIO())
+    expected = draw_svgs(picture)
+    before = fonts()
+    for _ in range(3):
+        with ThreadPoolExecutor(4) as threads:
+            assert list(threads.map(draw_svgs, [picture] * 4)) == [expected] * 4
+    assert fonts() == before > 0
+
+
+def fonts() -> int:
+    """Return how many files of fonts are open."""
+    n = 0
+    for place in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(OSError):  # the one of this listing has gone
+            n += place.readlink().suffix == ".ttf"
+    return n
 
 
 def test_the_parts_as_svg(tmp_path: Path) -> None:
