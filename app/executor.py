@@ -130,7 +130,7 @@ class Executor:
             self._make_job(claimed, _Surroundings(self, attempt)).work()
         except StorageError:
             log.warning("the end of the run could not be stored", extra={"run_id": claimed.run_id})
-        except Exception:
+        except BaseException:  # a plugin's interrupt too: nobody else would hear of it here
             log.exception("a worker met an error", extra={"run_id": claimed.run_id})
             self._end(attempt)
         finally:

@@ -37,10 +37,10 @@ class RestingThreads(Executor):
                 self._pool = ThreadPoolExecutor(self._n, self._name)
             future = self._pool.submit(work, *args, **kwargs)
             self._unfinished.add(future)
-        future.add_done_callback(self._finished)
+        future.add_done_callback(self._forget)
         return future
 
-    def _finished(self, future: "Future[Any]") -> None:
+    def _forget(self, future: "Future[Any]") -> None:
         with self._door:
             self._unfinished.discard(future)
 

@@ -60,6 +60,7 @@ def runs_command(data_dir: Path | None, status: str | None, limit: int, *, as_js
         return
     table = Table(box=box.SIMPLE_HEAD)
     for title in WORDS:
+        # An id stays on one line, so that it can be copied.
         table.add_column(title, overflow="fold", min_width=20 if title == "run" else None)
     for title in ("progress", *(title for title, _, _ in FIGURES)):
         table.add_column(title, justify="right")

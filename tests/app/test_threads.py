@@ -92,4 +92,4 @@ def test_the_end() -> None:
     assert first.result()
     threads.rest()
     threads.shutdown()
-    assert alive() == 0
+    until(lambda: alive() == 0)

@@ -223,6 +223,11 @@ class Broken:
     def features(self): return []
     def signals(self, view): raise RuntimeError("no idea")
 
+@strategies.register("interrupts", Params)
+class Interrupts(Broken):
+    \"\"\"Raises what only a person's Ctrl-C should.\"\"\"
+    def signals(self, view): raise KeyboardInterrupt
+
 @strategies.register("foresight", Params)
 class Foresight:
     \"\"\"Knows the last close from the first bar on.\"\"\"

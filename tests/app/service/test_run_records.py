@@ -115,6 +115,14 @@ def test_a_plugin_that_raises(with_plugin: Server) -> None:
     assert run["error"]["code"] == "PLUGIN_FAILED"
 
 
+def test_a_plugin_that_interrupts(with_plugin: Server) -> None:
+    """What no code of a plugin should raise ends its run all the same, and no worker."""
+    for seed in range(3):  # more than there are workers
+        run = with_plugin.wait_for(with_plugin.new_run(strategy={"name": "interrupts"}, seed=seed))
+        assert (run["status"], run["error"]["code"]) == ("failed", "INTERNAL_ERROR")
+    assert with_plugin.completed()["status"] == "completed"
+
+
 def test_etag(serve: Serve) -> None:
     """A run's ETag stays while the run does, answers 304, and changes with its state."""
     server = serve(workers=1)
